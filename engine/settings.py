@@ -1,0 +1,148 @@
+"""Settings as validated values. Units are part of the names; every default works.
+
+They are plain data: the command line and the config loader build them, the engine only reads them. Out-of-range values
+raise ``ValueError`` from the attrs validators, which name the field.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute, Factory, field, frozen
+from attrs.validators import ge, gt, in_, le, matches_re, min_len, optional
+
+from engine.markets import CONDITION_ID_PATTERN
+
+SCORE_WINDOW_S = (60.0, 600.0)
+
+
+def _one_choice(instance: FollowSettings, attribute: Attribute[Any], value: object) -> None:
+    chosen = [name for name in ("series", "slug", "condition_id") if getattr(instance, name) is not None]
+    if len(chosen) != 1:
+        named = ", ".join(chosen) if chosen else "none"
+        raise ValueError(f"name exactly one of series, slug, condition_id (found: {named})")
+
+
+@frozen(kw_only=True)
+class FollowSettings:
+    """One line of the follow list: a rolling ``series``, or one fixed market by ``slug`` or ``condition_id``."""
+
+    series: str | None = None
+    slug: str | None = field(default=None, validator=optional(matches_re(r"[a-z0-9-]{1,200}")))
+    condition_id: str | None = field(
+        default=None, validator=[optional(matches_re(CONDITION_ID_PATTERN)), _one_choice]
+    )
+
+    @property
+    def name(self) -> str:
+        """What was named, for logs and look-ups."""
+        return self.series or self.slug or self.condition_id or ""
+
+
+@frozen(kw_only=True)
+class ScoringSettings:
+    """The window and the formulas.
+
+    A silence longer than ``stale_after_s`` is not covered time. A market that has been without a socket for longer than
+    ``outage_grace_s`` is unavailable.
+    """
+
+    preset: str = field(default="seed", validator=min_len(1))
+    window_s: float = field(default=120.0, validator=[ge(SCORE_WINDOW_S[0]), le(SCORE_WINDOW_S[1])])
+    cadence_s: float = field(default=5.0, validator=[ge(0.25), le(600.0)])
+    stale_after_s: float = field(default=10.0, validator=[ge(1.0), le(120.0)])
+    outage_grace_s: float = field(default=5.0, validator=[ge(0.0), le(120.0)])
+
+
+@frozen(kw_only=True)
+class VenueSettings:
+    """Where the venue is. Plain ``ws``/``http`` is accepted for loopback only."""
+
+    websocket_url: str = field(
+        default="wss://ws-subscriptions-clob.polymarket.com/ws/market", validator=matches_re(r"wss?://\S+")
+    )
+    gamma_url: str = field(default="https://gamma-api.polymarket.com", validator=matches_re(r"https?://\S+"))
+    clob_url: str = field(default="https://clob.polymarket.com", validator=matches_re(r"https?://\S+"))
+    user_agent: str = field(default="updown", validator=matches_re(r"[ -~]{1,200}"))
+    ca_file: str | None = None
+
+
+@frozen(kw_only=True)
+class FeedSettings:
+    """Deadlines and limits of one socket (seconds and bytes)."""
+
+    connect_s: float = field(default=8.0, validator=[gt(0), le(10.0)])
+    close_s: float = field(default=1.0, validator=[gt(0), le(2.0)])
+    ping_every_s: float = field(default=10.0, validator=[gt(0), le(50.0)])
+    pong_within_s: float = field(default=30.0, validator=[gt(0), le(120.0)])
+    first_event_s: float = field(default=5.0, validator=[gt(0), le(60.0)])
+    idle_s: float = field(default=30.0, validator=[gt(0), le(600.0)])
+    resync_s: float = field(default=5.0, validator=[gt(0), le(60.0)])
+    message_bytes: int = field(default=1 << 20, validator=[ge(1 << 12), le(1 << 24)])
+    queue_size: int = field(default=4096, validator=[ge(16), le(1 << 20)])
+    backoff_base_s: float = field(default=0.5, validator=[gt(0), le(60.0)])
+    backoff_cap_s: float = field(default=30.0, validator=[gt(0), le(900.0)])
+    backoff_reset_s: float = field(default=30.0, validator=[ge(0), le(3600.0)])
+    connects_per_s: float = field(default=5.0, validator=[gt(0), le(1000.0)])
+    connects_burst: int = field(default=3, validator=[ge(1), le(1000)])
+
+
+@frozen(kw_only=True)
+class DiscoverySettings:
+    """How slots are warmed, looked up and retired (seconds).
+
+    The next slot is followed ``warm_s`` before it opens (at least 60) and the old one is let go ``retire_after_s``
+    after its end. An unknown market is asked for every ``retry_s`` growing to ``retry_cap_s``.
+    """
+
+    warm_s: float = field(default=90.0, validator=[ge(60.0), le(3600.0)])
+    retire_after_s: float = field(default=15.0, validator=[ge(0.0), le(3600.0)])
+    retry_s: float = field(default=2.0, validator=[gt(0), le(60.0)])
+    retry_cap_s: float = field(default=15.0, validator=[gt(0), le(900.0)])
+    refresh_s: float = field(default=60.0, validator=[ge(5.0), le(3600.0)])
+    request_s: float = field(default=10.0, validator=[gt(0), le(60.0)])
+
+
+@frozen(kw_only=True)
+class SupervisionSettings:
+    """How often an actor may crash before its market is set aside, and for how long."""
+
+    intensity: int = field(default=5, validator=[ge(1), le(100)])
+    period_s: float = field(default=60.0, validator=[gt(0), le(3600.0)])
+    quarantine_s: float = field(default=300.0, validator=[gt(0), le(3600.0)])
+    quarantine_cap_s: float = field(default=3600.0, validator=[gt(0), le(86400.0)])
+
+
+@frozen(kw_only=True)
+class AggregateSettings:
+    """``grace_s`` is how long an aggregate waits for the last market of a deadline.
+
+    ``outside`` names the outside scores that are expected; while one is missing or older than ``outside_max_age_s``
+    the fused confidence carries the penalty for a missing side.
+    """
+
+    grace_s: float = field(default=1.0, validator=[gt(0), le(60.0)])
+    outside: tuple[str, ...] = ()
+    outside_max_age_s: float = field(default=300.0, validator=[gt(0), le(86400.0)])
+
+
+@frozen(kw_only=True)
+class LogSettings:
+    """What the logs say and how."""
+
+    level: str = field(default="info", validator=in_(("debug", "info", "warning", "error")))
+    format: str = field(default="console", validator=in_(("console", "json")))
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything an engine needs. ``Settings()`` follows nothing until told to."""
+
+    follow: tuple[FollowSettings, ...] = ()
+    scoring: ScoringSettings = Factory(ScoringSettings)
+    venue: VenueSettings = Factory(VenueSettings)
+    feed: FeedSettings = Factory(FeedSettings)
+    discovery: DiscoverySettings = Factory(DiscoverySettings)
+    supervision: SupervisionSettings = Factory(SupervisionSettings)
+    aggregate: AggregateSettings = Factory(AggregateSettings)
+    log: LogSettings = Factory(LogSettings)
