@@ -1,0 +1,50 @@
+"""The one place that reads clocks: wall time anchored once, advanced by the trio clock."""
+
+import math
+import time
+from typing import Self
+
+import trio
+
+NS_PER_S = 1_000_000_000
+
+
+class Clock:
+    """Maps the monotonic trio clock (seconds) onto one timeline of integer nanoseconds since the Unix epoch.
+
+    The map is a pure, non-decreasing function fixed at construction, so the timeline never goes backwards, steps of
+    the system's wall clock do not reach it, and a trio MockClock drives it. One instance per engine.
+    """
+
+    def __init__(self, *, wall_ns: int, trio_time: float) -> None:
+        """Declare that the trio clock showed `trio_time` (seconds) at the moment `wall_ns` (ns since the epoch)."""
+        self._wall_ns = wall_ns
+        self._origin = trio_time
+
+    @classmethod
+    def anchored(cls, wall_ns: int | None = None) -> Self:
+        """Anchor the timeline here and now; `wall_ns` stands in for the system's wall clock when given.
+
+        Raises RuntimeError outside of `trio.run`.
+        """
+        return cls(wall_ns=time.time_ns() if wall_ns is None else wall_ns, trio_time=trio.current_time())
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the epoch; never decreases, and equal trio times give equal answers."""
+        return self._ns_at(trio.current_time())
+
+    def trio_time(self, at_ns: int) -> float:
+        """The trio clock value (seconds) at which `now_ns()` reaches `at_ns`; never one at which it has not yet."""
+        value = self._origin + (at_ns - self._wall_ns) / NS_PER_S
+        # The steps are as coarse as the larger operand: near zero, a float's own neighbour would be lost in `_ns_at`.
+        step = math.ulp(max(abs(value), abs(self._origin)))
+        while self._ns_at(value) < at_ns:
+            value += step
+        return value
+
+    async def sleep_until(self, at_ns: int) -> None:
+        """Sleep until `now_ns() >= at_ns`; a checkpoint even when that is in the past."""
+        await trio.sleep_until(self.trio_time(at_ns))
+
+    def _ns_at(self, trio_time: float) -> int:
+        return self._wall_ns + round((trio_time - self._origin) * NS_PER_S)
