@@ -1,0 +1,23 @@
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples on every run and no deadlines: a red test is red everywhere, however busy the machine is.
+# `--hypothesis-profile=explore` searches afresh.
+settings.register_profile(
+    "ci", derandomize=True, database=None, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The directory of recorded markets: UPDOWN_CAPTURES, or ../shared/captures beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "captures"
+    directory = Path(os.environ.get("UPDOWN_CAPTURES") or beside)
+    if not (directory / "manifest.csv").is_file():
+        pytest.skip("no recorded captures here (UPDOWN_CAPTURES names their directory)")
+    return directory
