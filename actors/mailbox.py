@@ -68,6 +68,10 @@ class Mailbox(Generic[T]):
         self._refused = 0
         self._high_water = 0
 
+    def __len__(self) -> int:
+        """How many items wait to be received."""
+        return len(self._items)
+
     def put_nowait(self, item: T) -> bool:
         """Take `item` if the policy finds room for it; False (BLOCK, REFUSE) when it was not taken.
 

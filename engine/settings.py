@@ -6,6 +6,7 @@ raise ``ValueError`` from the attrs validators, which name the field.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import Attribute, Factory, field, frozen
@@ -43,8 +44,9 @@ class FollowSettings:
 class ScoringSettings:
     """The window and the formulas.
 
-    A silence longer than ``stale_after_s`` is not covered time. A market that has been without a socket for longer than
-    ``outage_grace_s`` is unavailable.
+    A silence longer than ``stale_after_s`` is not covered time. A market that has been without word from the venue, and
+    without a live socket, for longer than ``outage_grace_s`` is unavailable. ``weights`` and ``options`` override single
+    entries of the preset.
     """
 
     preset: str = field(default="seed", validator=min_len(1))
@@ -52,6 +54,8 @@ class ScoringSettings:
     cadence_s: float = field(default=5.0, validator=[ge(0.25), le(600.0)])
     stale_after_s: float = field(default=10.0, validator=[ge(1.0), le(120.0)])
     outage_grace_s: float = field(default=5.0, validator=[ge(0.0), le(120.0)])
+    weights: Mapping[str, float] = Factory(dict)
+    options: Mapping[str, str | float | bool] = Factory(dict)
 
 
 @frozen(kw_only=True)

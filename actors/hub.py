@@ -1,0 +1,95 @@
+"""The hub: what is emitted, handed to everybody who listens, without waiting for anybody.
+
+A subscriber that is too slow loses its oldest signals; they are counted, and nobody else notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
+
+import trio
+
+from actors.mailbox import Mailbox, MailboxStatistics, Overflow
+
+T = TypeVar("T")
+
+
+class Subscription(Generic[T]):
+    """An endless asynchronous iterator over what is published from now on; ends when the hub or itself is closed."""
+
+    def __init__(self, mailbox: Mailbox[T], leave: Callable[[Subscription[T]], None]) -> None:
+        self._mailbox = mailbox
+        self._leave = leave
+        self._batch: list[T] = []
+
+    @property
+    def dropped(self) -> int:
+        """How many were lost because this subscriber was too slow."""
+        return self._mailbox.statistics().dropped
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._batch:
+            await trio.lowlevel.checkpoint()
+        else:
+            try:
+                self._batch = (await self._mailbox.receive())[::-1]
+            except trio.EndOfChannel:
+                raise StopAsyncIteration from None
+        return self._batch.pop()
+
+    def statistics(self) -> MailboxStatistics:
+        """Depth and counters of the queue behind this subscription."""
+        return self._mailbox.statistics()
+
+    def close(self) -> None:
+        """Leave the hub; what is queued can still be read. Idempotent."""
+        self._leave(self)
+        self._mailbox.close()
+
+    def _offer(self, item: T) -> None:
+        self._mailbox.put_nowait(item)
+
+
+class Hub(Generic[T]):
+    """Publishes to any number of subscriptions; synchronous, so that publishing is never a scheduling point."""
+
+    def __init__(self, name: str) -> None:
+        self.published = 0
+        self._name = name
+        self._subscriptions: dict[Subscription[T], None] = {}
+        self._closed = False
+        self._dropped_by_the_gone = 0
+
+    def subscribe(self, buffer: int) -> Subscription[T]:
+        """A new subscription that holds at most ``buffer`` unread items. Raises ``RuntimeError`` on a closed hub."""
+        if self._closed:
+            raise RuntimeError(f"the {self._name} hub is closed")
+        subscription = Subscription(Mailbox[T](buffer, Overflow.DROP_OLDEST, name=self._name), self._forget)
+        self._subscriptions[subscription] = None
+        return subscription
+
+    def publish(self, item: T) -> None:
+        """Hand the item to every subscription."""
+        self.published += 1
+        for subscription in self._subscriptions:
+            subscription._offer(item)  # noqa: SLF001 - the two classes are one idea
+
+    def close(self) -> None:
+        """End every subscription after what it still holds. Idempotent."""
+        self._closed = True
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
+
+    @property
+    def dropped(self) -> int:
+        """Lost to slow subscribers, present and gone."""
+        return self._dropped_by_the_gone + sum(subscription.dropped for subscription in self._subscriptions)
+
+    def _forget(self, subscription: Subscription[T]) -> None:
+        if subscription in self._subscriptions:
+            del self._subscriptions[subscription]
+            self._dropped_by_the_gone += subscription.dropped

@@ -1,0 +1,215 @@
+"""The market actor: one per followed target; owns its pipeline and its connection, and emits through its seat.
+
+One task owns the pipeline. Everything reaches it through one bounded inbox, already stamped; on each wake-up it takes
+the whole inbox in, then fires what is due. A slow moment therefore changes no signal, only when it is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import trio
+from attrs import define, field, frozen
+from structlog.typing import FilteringBoundLogger
+
+from actors.clock import Clock
+from actors.faults import FaultKind
+from actors.mailbox import Mailbox, Overflow
+from actors.reconnect import Reconnector
+from actors.seat import Seat
+from engine.markets import Market, MarketPhase, phase_of
+from engine.pipeline import MarketPipeline
+from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.signals import FeedState, MarketSignals
+from engine.units import to_ns, to_seconds
+
+CONTROL_ROOM = 256
+"""Room in the inbox for what must never be refused because frames filled it."""
+
+BATCH_RECORDS = 64
+"""Records taken in between two looks at the rest of the world."""
+
+OVER = (MarketPhase.CLOSED, MarketPhase.RESOLVED)
+
+
+@define
+class Ask:
+    """A request for the signal of this instant."""
+
+    answer: MarketSignals | None = None
+    done: trio.Event = field(factory=trio.Event)
+
+    def reply(self, signal: MarketSignals) -> None:
+        self.answer = signal
+        self.done.set()
+
+
+@frozen(kw_only=True)
+class MarketTools:
+    """What every market actor of an engine works with.
+
+    ``tape`` sees every record before the pipeline does; ``refresh`` asks for the market's metadata again.
+    """
+
+    clock: Clock
+    new_pipeline: Callable[[Seat, int], MarketPipeline]
+    new_reconnector: Callable[[Seat, Callable[[Record], bool]], Reconnector]
+    refresh: Callable[[str], None]
+    queue_size: int
+    resync_s: float
+    log: FilteringBoundLogger
+    tape: Callable[[str, Record], None] | None = None
+
+
+class MarketActor:
+    """Plays one market once; a restart is a new actor in the same seat."""
+
+    def __init__(self, seat: Seat, tools: MarketTools) -> None:
+        self._seat = seat
+        self._tools = tools
+        self._clock = tools.clock
+        self._inbox: Mailbox[Record | Ask] = Mailbox(
+            tools.queue_size + CONTROL_ROOM, Overflow.REFUSE, name=f"market:{seat.target.key}"
+        )
+        self._log = tools.log.bind(market=seat.target.key, series=seat.target.series)
+        self._reconnector = tools.new_reconnector(seat, self._put)
+        self._followed_ns = seat.occupy(self._clock.now_ns())
+        self._pipeline = tools.new_pipeline(seat, self._followed_ns)
+        self._connection: trio.CancelScope | None = None
+        self._resync_ns = to_ns(tools.resync_s)
+
+    # Called by others, never waiting.
+
+    def learn(self, market: Market | None) -> None:
+        """Take in what the venue's metadata say (the seat keeps it for whoever comes next)."""
+        self._seat.learn(market)
+        self._put(MarketUpdated(at_ns=self._clock.now_ns(), market=market))
+
+    def ask(self, request: Ask) -> None:
+        """Answer with the signal of this instant, soon."""
+        if not self._inbox.put_nowait(request):
+            request.reply(self._seat.neutral(self._clock.now_ns(), "overloaded"))
+
+    def stop(self) -> None:
+        """Finish what is due and end."""
+        self._put(Unfollowed(at_ns=self._clock.now_ns()))
+
+    @property
+    def feed_state(self) -> FeedState:
+        """How the feed stands now."""
+        return self._pipeline.feed_state(self._clock.now_ns())
+
+    # The actor itself.
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Play until stopped. Whatever a scorer raises leaves here; expected faults never do."""
+        self._take(Followed(at_ns=self._followed_ns, target=self._seat.target))
+        if self._seat.answered:
+            self._take(MarketUpdated(at_ns=self._clock.now_ns(), market=self._seat.market))
+        task_status.started()
+        try:
+            async with trio.open_nursery() as nursery:
+                await self._own(nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._leave()
+
+    async def _own(self, nursery: trio.Nursery) -> None:
+        """Own the pipeline until the end of the market."""
+        ended = False
+        while not ended:
+            self._connect_or_not(nursery)
+            with trio.move_on_at(self._clock.trio_time(self._pipeline.next_deadline())):
+                ended = await self._digest(await self._inbox.receive())
+            # What arrived while this task was waking up is older than now: it belongs before what is due now.
+            ended = ended or await self._digest(self._inbox.drain())
+            if not ended:
+                self._emit(self._pipeline.advance(self._clock.now_ns()))
+                self._look_after_feed()
+
+    async def _digest(self, items: list[Record | Ask]) -> bool:
+        """Take everything in; ``True`` when the market is followed no more."""
+        with trio.CancelScope(shield=True):
+            for count, item in enumerate(items, 1):
+                if isinstance(item, Ask):
+                    self._answer(item)
+                else:
+                    self._take(item)
+                    if isinstance(item, Unfollowed):
+                        return True
+                if count % BATCH_RECORDS == 0:
+                    await trio.lowlevel.checkpoint()
+        return False
+
+    def _take(self, record: Record) -> None:
+        if self._tools.tape is not None:
+            self._tools.tape(self._seat.target.key, record)
+        if isinstance(record, Connected):
+            self._seat.epoch = record.epoch
+        elif isinstance(record, Disconnected):
+            self._seat.last_fault = record.reason
+            if self._seat.target.series is None:
+                self._tools.refresh(self._seat.target.key)
+        self._emit(self._pipeline.receive(record))
+
+    def _answer(self, request: Ask) -> None:
+        try:
+            self._emit(self._pipeline.advance(self._clock.now_ns()))
+            request.reply(self._pipeline.evaluate(self._clock.now_ns()))
+        finally:
+            if request.answer is None:
+                request.reply(self._seat.neutral(self._clock.now_ns(), "scorer_failed"))
+
+    def _emit(self, signals: list[MarketSignals]) -> None:
+        for signal in signals:
+            self._seat.emit(signal)
+
+    def _put(self, record: Record) -> bool:
+        """Enqueue a record; only a frame can be refused for lack of room."""
+        if isinstance(record, Frame) and len(self._inbox) >= self._tools.queue_size:
+            return False
+        try:
+            return self._inbox.put_nowait(record)
+        except trio.BrokenResourceError:
+            return False
+
+    def _connect_or_not(self, nursery: trio.Nursery) -> None:
+        """Have a connection exactly while there is a market that is not over."""
+        market = self._pipeline.intake.market
+        wanted = market is not None and phase_of(self._seat.target, market, self._clock.now_ns()) not in OVER
+        if wanted and self._connection is None and market is not None:
+            self._connection = trio.CancelScope()
+            nursery.start_soon(self._stay_connected, market, self._connection)
+        elif not wanted and self._connection is not None:
+            self._connection.cancel()
+
+    async def _stay_connected(self, market: Market, scope: trio.CancelScope) -> None:
+        with scope:
+            await self._reconnector.run(market, self._seat.epoch + 1)
+
+    def _look_after_feed(self) -> None:
+        now_ns = self._clock.now_ns()
+        due_ns = self._pipeline.resync_due_ns(self._resync_ns)
+        if due_ns is not None and due_ns <= now_ns:
+            self._reconnector.hang_up(FaultKind.RESYNC, f"book {self._pipeline.intake.book_state}")
+        self._watch_opening(now_ns)
+
+    def _watch_opening(self, now_ns: int) -> None:
+        """Measure, once, how long after its opening the market was first heard live."""
+        seat, coverage = self._seat, self._pipeline.intake.coverage
+        start_ns = seat.target.start_ns
+        if seat.opening_gap_s is not None or start_ns is None or now_ns < start_ns or seat.followed_ns > start_ns:
+            return
+        if coverage.state(now_ns) is FeedState.LIVE and coverage.live_since_ns is not None:
+            seat.opening_gap_s = max(0.0, to_seconds(coverage.live_since_ns - start_ns))
+            self._log.info("market.rolled", gap_s=seat.opening_gap_s, slug=seat.target.slug)
+
+    def _leave(self) -> None:
+        self._inbox.close()
+        if self._tools.tape is not None and not self._pipeline.ended:
+            self._tools.tape(self._seat.target.key, Unfollowed(at_ns=self._clock.now_ns()))
+        for request in self._unanswered():
+            request.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))
+
+    def _unanswered(self) -> Iterator[Ask]:
+        return (item for item in self._inbox.drain() if isinstance(item, Ask))

@@ -1,0 +1,157 @@
+"""The connection of one market: sockets one after the other, for as long as the market is worth listening to.
+
+Expected faults end here: each becomes a ``Disconnected`` record, a back-off with full jitter and another attempt,
+without limit. What is received becomes ``Frame`` records, stamped when they arrive.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from actors.backoff import Backoff
+from actors.clock import Clock
+from actors.faults import FaultKind, FeedFault
+from actors.limiter import ConnectLimiter
+from actors.ports import Dial
+from actors.websocket import SessionLimits, open_session
+from engine.markets import Market
+from engine.records import Connected, Disconnected, Frame, Record
+from engine.settings import FeedSettings
+from engine.units import to_seconds
+from engine.wire import subscription
+
+
+class _Attempt:
+    """What one socket delivered."""
+
+    def __init__(self, clock: Clock, epoch: int, put: Callable[[Record], bool]) -> None:
+        self.epoch = epoch
+        self.refused = 0
+        self._clock = clock
+        self._put = put
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._announced = False
+
+    def announce(self) -> None:
+        """Say that the subscription is out; once, and before the first frame whichever is seen first."""
+        if not self._announced:
+            self._announced = True
+            self._put(Connected(at_ns=self._clock.now_ns(), epoch=self.epoch))
+
+    def deliver(self, text: str) -> bool:
+        """Stamp and enqueue one message; ``False`` when the owner is too far behind to take it."""
+        self.announce()
+        now_ns = self._clock.now_ns()
+        if not self._put(Frame(at_ns=now_ns, text=text)):
+            self.refused += 1
+            return False
+        self._first_ns = self._first_ns or now_ns
+        self._last_ns = now_ns
+        return True
+
+    @property
+    def live_s(self) -> float:
+        """Seconds between the first and the last message."""
+        return 0.0 if self._first_ns is None else to_seconds(self._last_ns - self._first_ns)
+
+
+class Reconnector:
+    """Keeps a market's feed up. ``put`` takes records and answers ``False`` when its queue is full."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        feed: FeedSettings,
+        user_agent: str,
+        dial: Dial,
+        limiter: ConnectLimiter,
+        clock: Clock,
+        rng: random.Random,
+        put: Callable[[Record], bool],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._url = url
+        self._limits = session_limits(feed)
+        self._user_agent = user_agent
+        self._dial = dial
+        self._limiter = limiter
+        self._clock = clock
+        self._put = put
+        self._log = log
+        self._backoff = Backoff(
+            rng, base_s=feed.backoff_base_s, cap_s=feed.backoff_cap_s, reset_after_s=feed.backoff_reset_s
+        )
+        self._scope: trio.CancelScope | None = None
+        self._hang_up: FeedFault | None = None
+
+    def hang_up(self, kind: FaultKind, detail: str) -> None:
+        """End the present socket, if there is one, as if it had met this fault."""
+        if self._scope is not None:
+            self._hang_up = FeedFault(kind, detail)
+            self._scope.cancel()
+
+    async def run(self, market: Market, first_epoch: int) -> None:
+        """Connect, listen, reconnect; never returns, ends by cancellation."""
+        epoch = first_epoch
+        while True:
+            await self._limiter.acquire()
+            attempt = _Attempt(self._clock, epoch, self._put)
+            fault = await self._session(market, attempt)
+            self._put(
+                Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=fault.kind, dropped=attempt.refused)
+            )
+            self._backoff.live(attempt.live_s)
+            delay_s = self._backoff.next_delay_s(fault)
+            self._report(fault, epoch, delay_s)
+            if fault.kind is FaultKind.RATE_LIMITED:
+                self._limiter.pause(delay_s)
+            await trio.sleep(delay_s)
+            epoch += 1
+
+    async def _session(self, market: Market, attempt: _Attempt) -> FeedFault:
+        first_frame = subscription(market.asset_ids)
+        try:
+            async with open_session(
+                self._url,
+                first_frame,
+                attempt.deliver,
+                limits=self._limits,
+                dial=self._dial,
+                user_agent=self._user_agent,
+            ) as session:
+                attempt.announce()
+                self._log.info("feed.connected", epoch=attempt.epoch)
+                with trio.CancelScope() as self._scope:
+                    await session.closed()
+        except FeedFault as fault:
+            return fault
+        finally:
+            self._scope = None
+        hung_up, self._hang_up = self._hang_up, None
+        return hung_up or FeedFault(FaultKind.CLOSED, "hung up")
+
+    def _report(self, fault: FeedFault, epoch: int, delay_s: float) -> None:
+        details: dict[str, Any] = {"error_type": fault.kind.value, "error": fault.detail}
+        if fault.close_code is not None:
+            details["close_code"] = fault.close_code
+        self._log.warning("feed.lost", epoch=epoch, backoff_ms=round(delay_s * 1000), **details)
+
+
+def session_limits(feed: FeedSettings) -> SessionLimits:
+    """The session's share of the feed settings."""
+    return SessionLimits(
+        connect_s=feed.connect_s,
+        close_s=feed.close_s,
+        ping_every_s=feed.ping_every_s,
+        pong_within_s=feed.pong_within_s,
+        first_event_s=feed.first_event_s,
+        idle_s=feed.idle_s,
+        message_bytes=feed.message_bytes,
+    )

@@ -1,0 +1,416 @@
+"""The composition root: wires discovery, market actors, aggregator and hubs into one engine under one supervisor."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Self
+
+import structlog
+import trio
+from structlog.typing import FilteringBoundLogger
+
+from actors.aggregator import AggregatorActor, Joined, Left
+from actors.clock import Clock
+from actors.crash import unwrapped
+from actors.dial import dial, tls_context
+from actors.discovery import DiscoveryActor
+from actors.health import EngineHealth, MarketHealth
+from actors.hub import Hub, Subscription
+from actors.limiter import ConnectLimiter
+from actors.market import Ask, MarketActor, MarketTools
+from actors.ports import Ports
+from actors.reconnect import Reconnector
+from actors.rest import VenueRest
+from actors.seat import Seat
+from actors.supervisor import ChildReport, ChildSpec, ChildState, Restart, Supervisor
+from engine.markets import CONDITION_ID_PATTERN, Market, MarketPhase, Target, phase_of
+from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
+from engine.presets import choose_preset
+from engine.records import Record
+from engine.scoring import ScorerFactory, build_scorer
+from engine.series import SERIES
+from engine.settings import FollowSettings, Settings
+from engine.signals import AggregateSignal, FeedState, MarketSignals, OutsideScore
+
+DEFAULT_BUFFER = 4096
+ANSWER_WITHIN_S = 1.0
+
+Tape = Callable[[str, Record], None]
+
+
+class Engine:
+    """A running engine; made by ``open_engine``, usable from the trio task that opened it and its children."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        ports: Ports,
+        scorers: Mapping[str, ScorerFactory],
+        tape: Tape | None,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.settings = settings
+        self.clock = ports.clock or Clock.anchored()
+        self._log = log
+        self._started_ns = self.clock.now_ns()
+        self._preset = choose_preset(settings.scoring, scorers)
+        self._new_scorer = partial(build_scorer, self._preset, scorers)
+        self._new_scorer()  # an unknown scorer or option is told at once, not at the first deadline
+        self._stamp = stamp_of(self._preset, settings.scoring)
+        self._signals = Hub[MarketSignals]("signals")
+        self._aggregates = Hub[AggregateSignal]("aggregates")
+        self._seats: dict[str, Seat] = {}
+        self._players: dict[str, MarketActor] = {}
+        self._last_aggregates: dict[str, AggregateSignal] = {}
+        self._opening_gaps: list[float] = [0, 0.0]
+        self._nursery: trio.Nursery | None = None
+        self._supervisor = Supervisor(self.clock, log=log)
+        self._rest = VenueRest(
+            settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport
+        )
+        self._aggregator = AggregatorActor(
+            settings.aggregate, clock=self.clock, roster=self._roster, publish=self._publish_aggregate
+        )
+        self._discovery = DiscoveryActor(
+            follow=settings.follow,
+            clock=self.clock,
+            rest=self._rest,
+            settings=settings.discovery,
+            listener=self,
+            rng=ports.rng,
+            log=log,
+        )
+        self._tools = self._market_tools(ports, tape)
+
+    # What a bot uses.
+
+    def signals(self, *, buffer: int = DEFAULT_BUFFER) -> Subscription[MarketSignals]:
+        """Every signal of every followed market from now on; the oldest are dropped, and counted, past ``buffer``."""
+        return self._signals.subscribe(buffer)
+
+    def aggregates(self, *, buffer: int = DEFAULT_BUFFER) -> Subscription[AggregateSignal]:
+        """Every aggregate from now on; the oldest are dropped, and counted, past ``buffer``."""
+        return self._aggregates.subscribe(buffer)
+
+    def latest(self, name: str) -> MarketSignals | None:
+        """The last signal of a market named by series (its open slot), slug or condition id; ``None`` before the first."""
+        seat = self._seat(name)
+        return None if seat is None else seat.latest
+
+    def latest_aggregate(self, underlying: str = "BTC") -> AggregateSignal | None:
+        """The last aggregate of an underlying, ``None`` before the first."""
+        return self._last_aggregates.get(underlying)
+
+    async def get_market_score(self, condition_id: str) -> MarketSignals:
+        """The signal of this instant of a followed market, named as for ``latest``.
+
+        Never raises because of the venue: a market that is not followed, or whose actor is down, is answered with
+        ``MARKET_UNAVAILABLE`` and a reason. Raises ``ValueError`` for a name that can be no market.
+        """
+        seat = self._seat(condition_id)
+        if seat is None:
+            return self._not_followed(condition_id)
+        request = Ask()
+        player = self._players.get(seat.target.key)
+        if player is not None:
+            player.ask(request)
+            with trio.move_on_after(ANSWER_WITHIN_S):
+                await request.done.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+        return request.answer or seat.neutral(self.clock.now_ns(), "actor_down")
+
+    def follow(self, what: str | FollowSettings) -> None:
+        """Follow one more series, slug or condition id; following it twice is the same as once."""
+        self._discovery.follow(_follow_settings(what))
+
+    def unfollow(self, what: str) -> None:
+        """Let go of a series, slug or condition id that was followed under this name."""
+        self._discovery.unfollow(what)
+
+    def offer(self, score: OutsideScore) -> None:
+        """Hand in a score from elsewhere for the aggregates; stamped now unless it carries a time."""
+        self._aggregator.tell(score)
+
+    def health(self) -> EngineHealth:
+        """The state of everything, now."""
+        now_ns = self.clock.now_ns()
+        reports = {report.name: report for report in self._supervisor.children()}
+        count, worst = self._opening_gaps
+        present = [seat.opening_gap_s for seat in self._seats.values() if seat.opening_gap_s is not None]
+        return EngineHealth(
+            as_of_ns=now_ns,
+            started_ns=self._started_ns,
+            markets=tuple(self._market_health(seat, reports, now_ns) for seat in self._seats.values()),
+            signals=self._signals.published,
+            aggregates=self._aggregates.published,
+            dropped=self._signals.dropped + self._aggregates.dropped,
+            late=self._aggregator.late,
+            rollovers=int(count) + len(present),
+            worst_rollover_gap_s=max([worst, *present]) if count or present else None,
+            problems=dict(self._discovery.problems()),
+        )
+
+    # What discovery tells (``DiscoveryListener``).
+
+    def appear(self, target: Target) -> None:
+        """Seat a target and start its actor."""
+        seat = Seat(
+            target,
+            followed_ns=self.clock.now_ns(),
+            clock=self.clock,
+            scoring=self.settings.scoring,
+            stamp=self._stamp,
+            publish=self._publish,
+        )
+        self._seats[target.key] = seat
+        self._aggregator.tell(_joined(seat))
+        self._supervisor.start_soon(self._market_spec(seat))
+        self._log.info("market.followed", market=target.key, series=target.series)
+
+    def learn(self, key: str, market: Market | None) -> None:
+        """Pass metadata on to the market's actor, or to its seat while nobody plays."""
+        player, seat = self._players.get(key), self._seats.get(key)
+        if player is not None:
+            player.learn(market)
+        elif seat is not None:
+            seat.learn(market)
+
+    def retire(self, key: str) -> None:
+        """Stop a target's actor and forget everything about it."""
+        if key in self._seats and self._nursery is not None:
+            self._nursery.start_soon(self._retire, key)
+
+    # Inside.
+
+    async def run(self, task_status: trio.TaskStatus[Self] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until ``aclose``; used by ``open_engine``."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await nursery.start(self._supervisor_run)
+                await self._supervisor.start(ChildSpec(name="aggregator", run=self._aggregator.run, counts=False))
+                await self._supervisor.start(ChildSpec(name="discovery", run=self._discovery.run, counts=False))
+                task_status.started(self)
+        finally:
+            self._nursery = None
+            with trio.CancelScope(shield=True):
+                with trio.move_on_after(1.0):
+                    await self._rest.aclose()
+            self._signals.close()
+            self._aggregates.close()
+
+    async def aclose(self) -> None:
+        """Stop every actor in reverse order of start, drain what they said and end all subscriptions. Idempotent."""
+        await self._supervisor.stop()
+        self._aggregator.drain()
+
+    async def _supervisor_run(self, task_status: trio.TaskStatus[None]) -> None:
+        await self._supervisor.run(task_status=task_status)
+
+    async def _retire(self, key: str) -> None:
+        await self._supervisor.stop_child(f"market:{key}")
+        seat = self._seats.pop(key, None)
+        self._players.pop(key, None)
+        if seat is None:
+            return
+        self._aggregator.tell(Left(target=key, underlying=seat.target.underlying))
+        if seat.opening_gap_s is not None:
+            self._opening_gaps = [self._opening_gaps[0] + 1, max(self._opening_gaps[1], seat.opening_gap_s)]
+        self._log.info("market.retired", market=key, series=seat.target.series)
+
+    def _market_tools(self, ports: Ports, tape: Tape | None) -> MarketTools:
+        settings = self.settings
+        limiter = ConnectLimiter(
+            self.clock, rate_per_s=settings.feed.connects_per_s, burst=settings.feed.connects_burst
+        )
+        reach = ports.dial or partial(dial, ssl_context=tls_context(settings.venue.ca_file))
+
+        def new_reconnector(seat: Seat, put: Callable[[Record], bool]) -> Reconnector:
+            return Reconnector(
+                url=settings.venue.websocket_url,
+                feed=settings.feed,
+                user_agent=settings.venue.user_agent,
+                dial=reach,
+                limiter=limiter,
+                clock=self.clock,
+                rng=ports.rng,
+                put=put,
+                log=self._log.bind(market=seat.target.key),
+            )
+
+        return MarketTools(
+            clock=self.clock,
+            new_pipeline=self._new_pipeline,
+            new_reconnector=new_reconnector,
+            refresh=self._discovery.refresh,
+            queue_size=settings.feed.queue_size,
+            resync_s=settings.feed.resync_s,
+            log=self._log,
+            tape=tape,
+        )
+
+    def _new_pipeline(self, seat: Seat, followed_ns: int) -> MarketPipeline:
+        return MarketPipeline(
+            seat.target,
+            followed_ns=followed_ns,
+            scoring=self.settings.scoring,
+            preset=self._preset,
+            scorer=self._new_scorer(),
+        )
+
+    def _market_spec(self, seat: Seat) -> ChildSpec:
+        key, supervision = seat.target.key, self.settings.supervision
+
+        async def play(task_status: trio.TaskStatus[None]) -> None:
+            player = self._players[key] = MarketActor(seat, self._tools)
+            try:
+                await player.run(task_status)
+            finally:
+                if self._players.get(key) is player:
+                    del self._players[key]
+
+        def stop() -> None:
+            player = self._players.get(key)
+            if player is not None:
+                player.stop()
+
+        return ChildSpec(
+            name=f"market:{key}",
+            run=play,
+            restart=Restart.TRANSIENT,
+            intensity=supervision.intensity,
+            period_s=supervision.period_s,
+            quarantine_s=supervision.quarantine_s,
+            quarantine_cap_s=supervision.quarantine_cap_s,
+            understudy=seat.understudy,
+            stop=stop,
+        )
+
+    def _publish(self, signal: MarketSignals) -> None:
+        self._signals.publish(signal)
+        self._aggregator.tell(signal)
+
+    def _publish_aggregate(self, aggregate: AggregateSignal) -> None:
+        self._last_aggregates[aggregate.underlying] = aggregate
+        self._aggregates.publish(aggregate)
+
+    def _roster(self) -> list[Joined]:
+        return [_joined(seat) for seat in self._seats.values()]
+
+    def _seat(self, name: str) -> Seat | None:
+        seat = self._seats.get(name)
+        if seat is not None:
+            return seat
+        now_ns = self.clock.now_ns()
+        for seat in self._seats.values():
+            if name == seat.target.series and phase_of(seat.target, seat.market, now_ns) is MarketPhase.OPEN:
+                return seat
+            if seat.market is not None and name in (seat.market.condition_id, seat.market.slug):
+                return seat
+        return None
+
+    def _not_followed(self, name: str) -> MarketSignals:
+        chosen = _follow_settings(name)
+        target = Target(key=name, series=chosen.series, slug=chosen.slug, condition_id=chosen.condition_id)
+        return neutral_signal(
+            target,
+            None,
+            self.clock.now_ns(),
+            reason="not_followed",
+            scoring=self.settings.scoring,
+            stamp=self._stamp,
+            feed_state=FeedState.CLOSED,
+        )
+
+    def _market_health(self, seat: Seat, reports: Mapping[str, ChildReport], now_ns: int) -> MarketHealth:
+        target, market, latest = seat.target, seat.market, seat.latest
+        report = reports.get(f"market:{target.key}")
+        player = self._players.get(target.key)
+        return MarketHealth(
+            target=target.key,
+            series=target.series,
+            slug=target.slug if market is None else market.slug,
+            condition_id=target.condition_id if market is None else market.condition_id,
+            phase=phase_of(target, market, now_ns),
+            feed_state=FeedState.QUARANTINED if player is None else player.feed_state,
+            actor=ChildState.STOPPED if report is None else report.state,
+            restarts=0 if report is None else report.restarts,
+            epoch=seat.epoch,
+            last_fault=seat.last_fault,
+            opening_gap_s=seat.opening_gap_s,
+            signal_type=None if latest is None else latest.signal_type,
+            coverage=None if latest is None else latest.window.coverage,
+        )
+
+
+def _joined(seat: Seat) -> Joined:
+    target = seat.target
+    return Joined(target=target.key, underlying=target.underlying, first_deadline_ns=seat.first_deadline_ns)
+
+
+def _follow_settings(what: str | FollowSettings) -> FollowSettings:
+    """Read a name as series, condition id or slug; raises ``ValueError`` for what can be none of them."""
+    if isinstance(what, FollowSettings):
+        return what
+    if what in SERIES:
+        return FollowSettings(series=what)
+    if re.fullmatch(CONDITION_ID_PATTERN, what):
+        return FollowSettings(condition_id=what)
+    return FollowSettings(slug=what)
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings,
+    *,
+    ports: Ports | None = None,
+    scorers: Mapping[str, ScorerFactory] | None = None,
+    tape: Tape | None = None,
+    log: FilteringBoundLogger | None = None,
+) -> AsyncIterator[Engine]:
+    """Run an engine for the length of a block.
+
+    The engine installs no signal handlers, keeps no module-level state and never wraps the block's own exception in a
+    group. Its actors outlive the block while it is being cancelled, so that the last signals drain. ``scorers`` adds
+    scorer factories by name, ``tape`` sees every record before it is used. Raises ``PresetError`` at once for an unknown
+    preset, ``SupervisorFailure`` out of the block when most markets are down for reasons of their own.
+    """
+    engine = Engine(
+        settings,
+        ports=ports or Ports(),
+        scorers=scorers or {},
+        tape=tape,
+        log=log if log is not None else structlog.get_logger("updown"),
+    )
+    sole: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_shielded, engine)
+            try:
+                yield engine
+            finally:
+                with trio.CancelScope(shield=True):
+                    await engine.aclose()
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        sole = group.exceptions[0]
+    # Raised out here, so that the exception keeps the cause and context it came with.
+    if sole is not None:
+        raise sole
+
+
+async def _shielded(engine: Engine, task_status: trio.TaskStatus[Engine]) -> None:
+    failure: BaseException | None = None
+    with trio.CancelScope(shield=True):
+        try:
+            await engine.run(task_status)
+        except BaseExceptionGroup as group:
+            failure = unwrapped(group)
+    if failure is not None:
+        raise failure

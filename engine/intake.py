@@ -1,0 +1,228 @@
+"""Intake: the records of one market turned into the state that is scored.
+
+It owns the book, the trade window, the coverage and the features of one market, and counts what it could not use. It
+knows nothing of deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve
+
+from engine.book import Book
+from engine.coverage import Coverage
+from engine.errors import WireError
+from engine.events import (
+    BestBidAsk,
+    BookSnapshot,
+    MarketResolved,
+    NewMarket,
+    PriceChange,
+    TextAnswer,
+    TickSizeChange,
+    Trade,
+    UnknownEvent,
+)
+from engine.features import Features
+from engine.markets import Market, Outcome
+from engine.records import Connected, Disconnected, Frame, MarketUpdated, Record
+from engine.signals import BookState
+from engine.window import TradeWindow
+from engine.wire import decode
+
+PRESSURE_TICKS = 5
+PRESSURE_DECAY = 0.5
+
+
+class Intake:
+    """State of one market, fed record by record.
+
+    ``wants_pressure`` switches the book-imbalance feature on; it costs time on every book event.
+    """
+
+    def __init__(self, *, window_ns: int, stale_after_ns: int, wants_pressure: bool = False) -> None:
+        self.market: Market | None = None
+        self.answered = False
+        self.book: Book | None = None
+        self.trades = TradeWindow()
+        self.coverage = Coverage(stale_after_ns=stale_after_ns)
+        self.features = Features(window_ns=window_ns, tick=100)
+        self.epoch = 0
+        self.fault: str | None = None
+        self.unclean_since_ns: int | None = None
+        self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
+        self._wants_pressure = wants_pressure
+
+    def apply(self, record: Record) -> None:
+        """Take one record in."""
+        handle = _RECORDS.get(type(record))
+        if handle is not None:
+            handle(self, record)
+
+    def evict(self, start_ns: int) -> None:
+        """Forget what was received before ``start_ns``."""
+        self.trades.evict(start_ns)
+        self.coverage.evict(start_ns)
+        self.features.evict(start_ns)
+
+    @property
+    def book_state(self) -> BookState:
+        return BookState.UNSYNCED if self.book is None else self.book.state
+
+    def _updated(self, record: MarketUpdated) -> None:
+        self.answered = True
+        market = record.market
+        if market is None:
+            return
+        if self.market is None or market.asset_ids != self.market.asset_ids:
+            self.book = Book(market)
+            self.features.tick_size(market.tick)
+        elif self.market.winner is not None and market.winner is None:
+            market = evolve(market, winner=self.market.winner, closed=True)
+        self.market = market
+
+    def _connected(self, record: Connected) -> None:
+        self.epoch = record.epoch
+        self.fault = None
+        self.coverage.connected(record.at_ns)
+        self.trades.seam(record.at_ns)
+        self._lose_book(record.at_ns)
+
+    def _disconnected(self, record: Disconnected) -> None:
+        self.fault = record.reason
+        self.dropped += record.dropped
+        self.coverage.disconnected(record.at_ns)
+        self._lose_book(record.at_ns)
+
+    def _lose_book(self, at_ns: int) -> None:
+        self.features.gap(at_ns)
+        self.unclean_since_ns = at_ns
+        if self.book is not None:
+            self.book.invalidate()
+
+    def _frame(self, record: Frame) -> None:
+        self.messages += 1
+        try:
+            events = decode(record.text)
+        except WireError as error:
+            self.malformed += error.malformed
+            events = error.events
+        heard = False
+        for event in events:
+            heard |= _EVENTS[type(event)](self, event, record.at_ns)
+        if heard:
+            self.coverage.event(record.at_ns)
+
+    def _outcome(self, market_id: str, asset_id: str) -> Outcome | None:
+        market = self.market
+        outcome = market.outcome_of(asset_id) if market is not None and market_id == market.condition_id else None
+        if outcome is None:
+            self.foreign += 1
+        return outcome
+
+    def _snapshot(self, event: BookSnapshot, at_ns: int) -> bool:
+        outcome = self._outcome(event.market, event.asset_id)
+        if outcome is None or self.book is None:
+            return False
+        if event.tick is not None and self.book.tick_size(event.tick):
+            self.features.tick_size(event.tick)
+        self.book.snapshot(event, outcome)
+        self._book_moved(self.book, at_ns)
+        return True
+
+    def _change(self, event: PriceChange, at_ns: int) -> bool:
+        market, book = self.market, self.book
+        if market is None or book is None or event.market != market.condition_id:
+            self.foreign += 1
+            return False
+        changes = [(change, market.outcome_of(change.asset_id)) for change in event.changes]
+        ours = [(change, outcome) for change, outcome in changes if outcome is not None]
+        if market.down_asset_id is not None:
+            self.foreign += len(changes) - len(ours)
+        if not ours:
+            return False
+        book.change(ours)
+        self._book_moved(book, at_ns)
+        return True
+
+    def _top(self, event: BestBidAsk, at_ns: int) -> bool:
+        outcome = self._outcome(event.market, event.asset_id)
+        if outcome is None or self.book is None:
+            return False
+        self.book.top(outcome, event.best_bid, event.best_ask)
+        self._book_moved(self.book, at_ns)
+        return True
+
+    def _tick(self, event: TickSizeChange, at_ns: int) -> bool:
+        outcome = self._outcome(event.market, event.asset_id)
+        if outcome is None or self.book is None:
+            return False
+        if self.book.tick_size(event.new_tick):
+            self.features.tick_size(event.new_tick)
+            self._lose_book(at_ns)
+        return True
+
+    def _trade(self, event: Trade, at_ns: int) -> bool:
+        outcome = self._outcome(event.market, event.asset_id)
+        if outcome is None:
+            return False
+        trade = self.trades.add(event, outcome, at_ns)
+        if trade is not None:
+            self.features.trade(trade)
+        return True
+
+    def _resolved(self, event: MarketResolved, at_ns: int) -> bool:
+        market = self.market
+        if market is None or event.market != market.condition_id:
+            return False
+        winner = market.outcome_of(event.winning_asset_id)
+        if winner is not None:
+            self.market = evolve(market, winner=winner, closed=True, accepting_orders=False)
+        return True
+
+    def _not_ours(self, event: NewMarket | TextAnswer, at_ns: int) -> bool:
+        return False
+
+    def _unknown(self, event: UnknownEvent, at_ns: int) -> bool:
+        self.unknown += 1
+        return False
+
+    def _book_moved(self, book: Book, at_ns: int) -> None:
+        quote = book.quote()
+        if quote is None:
+            self.features.no_quote(at_ns)
+        else:
+            self.features.quote(at_ns, *quote)
+        clean = book.state is BookState.CLEAN
+        if self._wants_pressure:
+            if clean:
+                self.features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
+            else:
+                self.features.no_pressure(at_ns)
+        broken = book.state in (BookState.UNSYNCED, BookState.CROSSED)
+        if not broken:
+            self.unclean_since_ns = None
+        elif self.unclean_since_ns is None:
+            self.unclean_since_ns = at_ns
+
+
+_RECORDS: Mapping[type, Callable[[Intake, Any], None]] = {
+    MarketUpdated: Intake._updated,
+    Connected: Intake._connected,
+    Frame: Intake._frame,
+    Disconnected: Intake._disconnected,
+}
+
+_EVENTS: Mapping[type, Callable[[Intake, Any, int], bool]] = {
+    BookSnapshot: Intake._snapshot,
+    PriceChange: Intake._change,
+    BestBidAsk: Intake._top,
+    Trade: Intake._trade,
+    TickSizeChange: Intake._tick,
+    MarketResolved: Intake._resolved,
+    NewMarket: Intake._not_ours,
+    TextAnswer: Intake._not_ours,
+    UnknownEvent: Intake._unknown,
+}

@@ -1,0 +1,278 @@
+"""The pipeline of one market: records in, one ``MarketSignals`` per deadline out.
+
+Deadlines lie on a grid of whole cadences since the epoch, so that all markets share them. ``receive`` first fires every
+deadline up to the record's time: a record exactly at a deadline falls after it. A signal carries the deadline it was
+due at. The pipeline is a function of its records: how late it is woken and how records are batched change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from attrs import asdict
+
+from engine.errors import RecordError
+from engine.features import MarketView
+from engine.intake import Intake
+from engine.markets import Market, MarketPhase, Target, phase_of
+from engine.presets import Preset
+from engine.records import Record, Unfollowed
+from engine.scoring import Scorer, Scores
+from engine.settings import ScoringSettings
+from engine.signals import (
+    BookState,
+    Components,
+    FeedState,
+    MarketSignals,
+    PresetStamp,
+    Quality,
+    Quote,
+    SignalType,
+    WindowProof,
+)
+from engine.units import notional_usd, price_usd, shares, to_ns, to_seconds
+from engine.verdict import classify
+
+_UNHEARD = (FeedState.CONNECTING, FeedState.SUBSCRIBED, FeedState.BACKOFF)
+
+NOTHING = Scores(components=Components(), score=0.0, confidence=0.0, confidence_seed=0.0)
+
+
+def stamp_of(preset: Preset, scoring: ScoringSettings) -> PresetStamp:
+    """Name, version and a 16-digit hash over everything that shapes a score."""
+    shape = json.dumps([asdict(preset), asdict(scoring)], sort_keys=True, default=dict)
+    digest = hashlib.blake2b(shape.encode(), digest_size=8).hexdigest()
+    return PresetStamp(name=preset.name, version=preset.version, config_hash=digest)
+
+
+def neutral_signal(
+    target: Target,
+    market: Market | None,
+    as_of_ns: int,
+    *,
+    reason: str,
+    scoring: ScoringSettings,
+    stamp: PresetStamp,
+    feed_state: FeedState = FeedState.BACKOFF,
+) -> MarketSignals:
+    """The signal of a market that has no pipeline right now: unavailable, score 0, confidence 0."""
+    start_ns = as_of_ns - to_ns(scoring.window_s)
+    return _signal(
+        target,
+        market,
+        as_of_ns,
+        scores=NOTHING,
+        verdict=(SignalType.MARKET_UNAVAILABLE, reason),
+        window=WindowProof(start_ns=start_ns, end_ns=as_of_ns, coverage=0.0),
+        quality=Quality(feed_state=feed_state),
+        quote=Quote(seconds_to_close=_seconds_to_close(target, market, as_of_ns)),
+        stamp=stamp,
+    )
+
+
+def first_deadline(after_ns: int, cadence_ns: int) -> int:
+    """The first grid point strictly later than ``after_ns``."""
+    return (after_ns // cadence_ns + 1) * cadence_ns
+
+
+class MarketPipeline:
+    """One market from ``followed_ns`` on.
+
+    ``scorer`` is called once per deadline. Raises ``RecordError`` for records that run backwards or follow the end;
+    whatever a scorer raises leaves ``receive``, ``advance`` and ``evaluate`` unchanged.
+    """
+
+    def __init__(
+        self, target: Target, *, followed_ns: int, scoring: ScoringSettings, preset: Preset, scorer: Scorer
+    ) -> None:
+        self.target = target
+        self.stamp = stamp_of(preset, scoring)
+        self.intake = Intake(
+            window_ns=to_ns(scoring.window_s),
+            stale_after_ns=to_ns(scoring.stale_after_s),
+            wants_pressure=bool(preset.weights.get("imbalance")),
+        )
+        self._scorer = scorer
+        self._window_ns = to_ns(scoring.window_s)
+        self._cadence_ns = to_ns(scoring.cadence_s)
+        self._grace_ns = to_ns(scoring.outage_grace_s)
+        self._now_ns = followed_ns
+        self._deadline_ns = first_deadline(followed_ns, self._cadence_ns)
+        self.ended = False
+
+    def next_deadline(self) -> int:
+        """When the next signal is due, epoch ns."""
+        return self._deadline_ns
+
+    def receive(self, record: Record) -> list[MarketSignals]:
+        """Fire every deadline up to the record's time, then take the record in."""
+        if self.ended:
+            raise RecordError(f"a record after the end of {self.target.key}")
+        if record.at_ns < self._now_ns:
+            raise RecordError(f"a record of {self.target.key} is {self._now_ns - record.at_ns} ns in the past")
+        signals = self.advance(record.at_ns)
+        self.intake.apply(record)
+        self.ended = isinstance(record, Unfollowed)
+        return signals
+
+    def advance(self, now_ns: int) -> list[MarketSignals]:
+        """The signals of every deadline that is due at ``now_ns``, oldest first; usually none or one."""
+        signals: list[MarketSignals] = []
+        while self._deadline_ns <= now_ns and not self.ended:
+            signals.append(self.evaluate(self._deadline_ns))
+            self._deadline_ns += self._cadence_ns
+        self._now_ns = max(self._now_ns, now_ns)
+        return signals
+
+    def evaluate(self, as_of_ns: int) -> MarketSignals:
+        """The signal of this instant, on demand; changes no later signal.
+
+        ``as_of_ns`` must not lie before the last record or after the next deadline.
+        """
+        intake = self.intake
+        start_ns = as_of_ns - self._window_ns
+        intake.evict(start_ns)
+        coverage = intake.coverage.covered_ns(start_ns, as_of_ns) / self._window_ns
+        refusal = self._refusal(as_of_ns, coverage)
+        scores = NOTHING if refusal is not None else self._scorer(self._view(start_ns, as_of_ns, coverage))
+        return _signal(
+            self.target,
+            intake.market,
+            as_of_ns,
+            scores=scores,
+            verdict=refusal or (self._classify(scores), None),
+            window=self._window(start_ns, as_of_ns, coverage),
+            quality=self._quality(start_ns, as_of_ns),
+            quote=self._quote(as_of_ns),
+            stamp=self.stamp,
+        )
+
+    def resync_due_ns(self, patience_ns: int) -> int | None:
+        """When a book that stays unsynced or crossed calls for a new socket, ``None`` while it is well."""
+        since_ns = self.intake.unclean_since_ns
+        return None if since_ns is None else since_ns + patience_ns
+
+    def _view(self, start_ns: int, end_ns: int, coverage: float) -> MarketView:
+        last_ns = self.intake.coverage.last_event_ns
+        return MarketView(
+            start_ns=start_ns,
+            end_ns=end_ns,
+            coverage=coverage,
+            age_s=None if last_ns is None else to_seconds(end_ns - last_ns),
+            trades=self.intake.trades,
+            features=self.intake.features,
+        )
+
+    def _refusal(self, as_of_ns: int, coverage: float) -> tuple[SignalType, str] | None:
+        """Why there is nothing to score, by the first row that holds; ``None`` when there is."""
+        intake = self.intake
+        phase = phase_of(self.target, intake.market, as_of_ns)
+        unknown = intake.market is None and intake.answered
+        unheard = intake.coverage.state(as_of_ns) in _UNHEARD
+        outage = unheard and as_of_ns - (intake.coverage.last_event_ns or 0) > self._grace_ns
+        rows = (
+            (phase in (MarketPhase.CLOSED, MarketPhase.RESOLVED), SignalType.MARKET_CLOSED, phase.value),
+            (unknown and self.target.series is None, SignalType.MARKET_CLOSED, "unknown_market"),
+            (unknown, SignalType.MARKET_UNAVAILABLE, "not_listed_yet"),
+            (intake.market is None, SignalType.MARKET_UNAVAILABLE, "no_metadata"),
+            (outage, SignalType.MARKET_UNAVAILABLE, intake.fault or "connecting"),
+            (coverage <= 0.0, SignalType.MARKET_UNAVAILABLE, "no_data"),
+            (intake.book is not None and intake.book.mirror_sum_off, SignalType.MARKET_UNAVAILABLE, "not_complements"),
+        )
+        return next(((signal_type, reason) for holds, signal_type, reason in rows if holds), None)
+
+    def _classify(self, scores: Scores) -> SignalType:
+        components = scores.components
+        return classify(
+            scores.score, scores.confidence, self.intake.trades.count, components.momentum, components.volume_flow
+        )
+
+    def _window(self, start_ns: int, end_ns: int, coverage: float) -> WindowProof:
+        trades = self.intake.trades
+        return WindowProof(
+            start_ns=start_ns,
+            end_ns=end_ns,
+            coverage=coverage,
+            trades=trades.count,
+            whales=trades.whales_yes + trades.whales_no,
+            volume_shares=shares(trades.yes_units + trades.no_units),
+            volume_usd=notional_usd(trades.notional),
+        )
+
+    def _quality(self, start_ns: int, end_ns: int) -> Quality:
+        intake = self.intake
+        return Quality(
+            epoch=intake.epoch,
+            gaps=intake.coverage.gaps(start_ns, end_ns),
+            max_silence_s=to_seconds(intake.coverage.max_silence_ns(start_ns, end_ns)),
+            feed_state=self.feed_state(end_ns),
+            book_state=intake.book_state,
+            messages=intake.messages,
+            duplicates=intake.trades.duplicates,
+            late=intake.trades.late,
+            malformed=intake.malformed,
+            foreign=intake.foreign,
+            unknown=intake.unknown,
+            dropped=intake.dropped,
+        )
+
+    def feed_state(self, now_ns: int) -> FeedState:
+        """How the feed stands; closed once the market is."""
+        phase = phase_of(self.target, self.intake.market, now_ns)
+        closed = phase in (MarketPhase.CLOSED, MarketPhase.RESOLVED)
+        return FeedState.CLOSED if closed else self.intake.coverage.state(now_ns)
+
+    def _quote(self, as_of_ns: int) -> Quote:
+        book = self.intake.book
+        left_s = _seconds_to_close(self.target, self.intake.market, as_of_ns)
+        live = self.intake.coverage.state(as_of_ns) is FeedState.LIVE
+        if book is None or not live or book.state in (BookState.UNSYNCED, BookState.CROSSED):
+            return Quote(seconds_to_close=left_s)
+        bid, ask = book.best_bid, book.best_ask
+        return Quote(
+            best_bid=None if bid is None else price_usd(bid),
+            best_ask=None if ask is None else price_usd(ask),
+            mid=None if bid is None or ask is None else price_usd((bid + ask) / 2),
+            seconds_to_close=left_s,
+        )
+
+
+def _seconds_to_close(target: Target, market: Market | None, now_ns: int) -> float | None:
+    end_ns = market.end_ns if market is not None and market.end_ns is not None else target.end_ns
+    return None if end_ns is None else max(0.0, to_seconds(end_ns - now_ns))
+
+
+def _signal(
+    target: Target,
+    market: Market | None,
+    as_of_ns: int,
+    *,
+    scores: Scores,
+    verdict: tuple[SignalType, str | None],
+    window: WindowProof,
+    quality: Quality,
+    quote: Quote,
+    stamp: PresetStamp,
+) -> MarketSignals:
+    return MarketSignals(
+        as_of_ns=as_of_ns,
+        target=target.key,
+        underlying=target.underlying,
+        series=target.series,
+        slug=target.slug if market is None else market.slug or target.slug,
+        condition_id=target.condition_id if market is None else market.condition_id,
+        yes_asset_id=None if market is None else market.up_asset_id,
+        no_asset_id=None if market is None else market.down_asset_id,
+        phase=phase_of(target, market, as_of_ns),
+        score=scores.score,
+        confidence=scores.confidence,
+        confidence_seed=scores.confidence_seed,
+        signal_type=verdict[0],
+        reason=verdict[1],
+        components=scores.components,
+        window=window,
+        quality=quality,
+        market=quote,
+        preset=stamp,
+    )
