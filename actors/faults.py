@@ -101,7 +101,8 @@ def excerpt(text: str, limit: int = EXCERPT_CHARACTERS) -> str:
     Control and format characters, line breaks and lone surrogates are escaped as in a Python literal; what was cut off
     shows as a final `…`. Idempotent, so a text may safely pass through it more than once.
     """
-    escaped = "".join(map(_escaped, text[: limit + 1]))
+    cut = text[: limit + 1]
+    escaped = cut if cut.isprintable() else "".join(map(_escaped, cut))
     return escaped if len(escaped) <= limit else escaped[: limit - 1] + "…"
 
 

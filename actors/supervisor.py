@@ -7,7 +7,7 @@ Quarantine replaces OTP's "end the whole tree", because the children are indepen
 import contextlib
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +26,7 @@ STOP_S: Final = 5.0
 ENDED_KEPT: Final = 64
 """So many reports of children that ended by themselves are kept."""
 _PATIENT_SHARE: Final = 0.8  # of a child's time to stop; the rest is for unwinding once it has been cancelled
+_TURN_SHARE: Final = 0.1  # of the time of a stage, for asking its members one by one
 _UNWIND_S: Final = 0.1
 _UNDERSTUDY_PAUSE_S: Final = 1.0
 _UNDERSTUDY_PAUSE_CAP_S: Final = 30.0
@@ -246,14 +247,15 @@ class Supervisor:
         if child is None:
             await trio.lowlevel.checkpoint()
         else:
-            await self._bring_down(child, _time_to_stop_s(child.spec))
+            await self._bring_down([child], _time_to_stop_s(child.spec))
 
     async def stop(self) -> None:
         """Stop all children, the last one started first, each one after the one before is gone; idempotent.
 
-        Within 5 s: a child takes what it needs up to its `shutdown_s`, but no more than half of what is left of the 5,
-        so that the first ones started, which the others depend on, get their turn. Returns when all are gone, or after
-        5 s; a child that shields itself for longer still holds up `run`.
+        Neighbours that count are peers, however: they are asked in that order, too, but a slow one does not keep the
+        others waiting. Within 5 s in total: a child, or a row of peers, takes what it needs up to its `shutdown_s`, but
+        no more than half of what is left of the 5, so that the first ones started, which the others depend on, get
+        their turn. Returns when all are gone, or after 5 s; a child that shields itself for longer holds up `run`.
         """
         self._halt.set()
         if self._nursery is None:
@@ -357,24 +359,33 @@ class Supervisor:
 
     async def _stop_children(self) -> None:
         ends_ns = self._clock.now_ns() + round(STOP_S * NS_PER_S)
-        children = list(self._children.values())
-        while children:
-            child = children.pop()
+        stages = _stages(self._children.values())
+        while stages:
+            stage = stages.pop()
             left_s = max(0.0, (ends_ns - self._clock.now_ns()) / NS_PER_S)
-            await self._bring_down(child, min(_time_to_stop_s(child.spec), left_s / 2 if children else left_s))
+            wanted_s = max(_time_to_stop_s(child.spec) for child in stage)
+            await self._bring_down(stage, min(wanted_s, left_s / 2 if stages else left_s))
 
-    async def _bring_down(self, child: _Child, within_s: float) -> None:
-        patience_s = min(child.spec.shutdown_s, _PATIENT_SHARE * within_s)
-        # The scope itself keeps the time, so that whoever waits here may leave early.
-        cancelled_at = self._clock.trio_time(self._clock.now_ns() + round(patience_s * NS_PER_S))
+    async def _bring_down(self, children: list[_Child], within_s: float) -> None:
+        """Ask them one by one, each one a moment after the one before or once that is gone; then wait for all."""
+        now_ns = self._clock.now_ns()
+        last_call_ns = now_ns + round(_PATIENT_SHARE * within_s * NS_PER_S)
+        for child in children:
+            self._ask_to_stop(child, last_call_ns)
+            with trio.move_on_after(_TURN_SHARE * within_s / len(children)):
+                await child.gone.wait()
+        with trio.CancelScope(deadline=self._clock.trio_time(now_ns + round(within_s * NS_PER_S))):
+            for child in children:
+                await child.gone.wait()
+        for child in children:
+            if not child.gone.is_set():
+                self._say(self._log.error, "actor.overdue", child, seconds=within_s)
+
+    def _ask_to_stop(self, child: _Child, last_call_ns: int) -> None:
+        # The scope itself keeps the time, so that whoever waits for the child may leave early.
+        patient_until_ns = self._clock.now_ns() + round(child.spec.shutdown_s * NS_PER_S)
+        cancelled_at = self._clock.trio_time(min(patient_until_ns, last_call_ns))
         child.scope.deadline = min(child.scope.deadline, cancelled_at)
-        self._ask_to_stop(child)
-        with trio.move_on_after(within_s):
-            await child.gone.wait()
-        if not child.gone.is_set():
-            self._say(self._log.error, "actor.overdue", child, seconds=within_s)
-
-    def _ask_to_stop(self, child: _Child) -> None:
         if child.asked:
             return
         child.asked = True
@@ -415,6 +426,20 @@ class Supervisor:
         # A log that cannot be written must not take down those it is about.
         with contextlib.suppress(Exception):
             log(event, **fields) if child is None else log(event, actor=child.spec.name, **fields)
+
+
+def _stages(children: Iterable[_Child]) -> list[list[_Child]]:
+    """Who may stop together, first started first; within a stage, last started first.
+
+    Neighbours that count toward escalation are peers: independent of each other, and many.
+    """
+    stages: list[list[_Child]] = []
+    for child in children:
+        if stages and child.spec.counts and stages[-1][0].spec.counts:
+            stages[-1].insert(0, child)
+        else:
+            stages.append([child])
+    return stages
 
 
 def _time_to_stop_s(spec: ChildSpec) -> float:
