@@ -105,6 +105,10 @@ class Engine:
         """The last aggregate of an underlying, ``None`` before the first."""
         return self._last_aggregates.get(underlying)
 
+    def latest_aggregates(self) -> tuple[AggregateSignal, ...]:
+        """The last aggregate of every underlying, by name."""
+        return tuple(self._last_aggregates[name] for name in sorted(self._last_aggregates))
+
     async def get_market_score(self, condition_id: str) -> MarketSignals:
         """The signal of this instant of a followed market, named as for ``latest``.
 

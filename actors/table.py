@@ -1,0 +1,181 @@
+"""The live table: every followed market in a row, the aggregates on top, redrawn in place on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import trio
+from attrs import frozen
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from actors.health import EngineHealth, MarketHealth
+from engine.markets import MarketPhase
+from engine.signals import AggregateSignal, FeedState, MarketSignals, SignalType
+
+DIRECTION_THRESHOLD = 0.1
+SERIES_ORDER = ("5m", "15m", "1h", "4h", "1d")
+
+PHASE_STYLES = {
+    MarketPhase.PENDING: "dim",
+    MarketPhase.OPEN: "bold",
+    MarketPhase.CLOSED: "dim",
+    MarketPhase.RESOLVED: "dim",
+}
+FEED_STYLES = {
+    FeedState.CONNECTING: "yellow",
+    FeedState.SUBSCRIBED: "yellow",
+    FeedState.LIVE: "green",
+    FeedState.STALE: "bold yellow",
+    FeedState.BACKOFF: "bold red",
+    FeedState.CLOSED: "dim",
+    FeedState.QUARANTINED: "bold red",
+}
+
+
+class Board(Protocol):
+    """What the table reads; an engine is one."""
+
+    def health(self) -> EngineHealth:
+        """The state of everything."""
+
+    def latest(self, name: str) -> MarketSignals | None:
+        """The last signal of a target."""
+
+    def latest_aggregates(self) -> Sequence[AggregateSignal]:
+        """The last aggregate of every underlying."""
+
+
+@frozen(kw_only=True)
+class Row:
+    """One market as the table shows it."""
+
+    market: MarketHealth
+    signal: MarketSignals | None
+
+
+async def show_table(board: Board, *, refresh_s: float, console: Console, caption: str = "") -> None:
+    """Redraw the board every ``refresh_s`` seconds of the trio clock until cancelled; the last state stays on screen."""
+    with Live(draw(board, caption), console=console, auto_refresh=False, transient=False) as live:
+        try:
+            while True:
+                live.update(draw(board, caption), refresh=True)
+                await trio.sleep(refresh_s)
+        finally:
+            live.update(draw(board, caption), refresh=True)
+
+
+def draw(board: Board, caption: str = "") -> RenderableType:
+    """The whole board as something rich can print."""
+    health = board.health()
+    rows = [Row(market=market, signal=board.latest(market.target)) for market in health.markets]
+    parts: list[RenderableType] = [_aggregates(board.latest_aggregates()), _markets(rows), _footer(health)]
+    return Group(*parts, Text(caption, style="dim")) if caption else Group(*parts)
+
+
+def _aggregates(aggregates: Iterable[AggregateSignal]) -> Table:
+    table = Table(title="updown", title_justify="left", expand=False, title_style="bold")
+    for name in ("underlying", "score", "confidence", "agreement", "open", "scored"):
+        table.add_column(name, justify="left" if name == "underlying" else "right", no_wrap=True)
+    for it in aggregates:
+        table.add_row(
+            Text(it.underlying, style="bold"),
+            _score(it.score),
+            _number(it.confidence),
+            _number(it.agreement),
+            str(it.markets_open),
+            str(it.markets_scored),
+        )
+    return table
+
+
+def _markets(rows: Sequence[Row]) -> Table:
+    table = Table(expand=False)
+    table.add_column("market", no_wrap=True)
+    for name in ("left", "mid", "score", "momentum", "flow", "whale", "conf", "cover", "trades"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("signal", no_wrap=True)
+    table.add_column("feed", no_wrap=True)
+    for row in sorted(rows, key=_order):
+        table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Row) -> list[Text]:
+    signal, market = row.signal, row.market
+    name = Text(market.slug or market.target, style=PHASE_STYLES[market.phase])
+    feed = Text(_feed(market), style=FEED_STYLES[market.feed_state])
+    if signal is None:
+        return [name, *(Text("·", style="dim") for _ in range(9)), Text("waiting", style="dim"), feed]
+    components = signal.components
+    return [
+        name,
+        Text(_left(signal)),
+        _number(signal.market.mid, digits=3),
+        _score(signal.score) if signal.components_present else _score(None),
+        _score(components.momentum),
+        _score(components.volume_flow),
+        _score(components.whale),
+        _number(signal.confidence),
+        Text(f"{signal.window.coverage:.0%}"),
+        Text(str(signal.window.trades)),
+        _verdict(signal),
+        feed,
+    ]
+
+
+def _verdict(signal: MarketSignals) -> Text:
+    words = str(signal.signal_type) + (f" ({signal.reason})" if signal.reason else "")
+    if signal.signal_type is SignalType.MARKET_UNAVAILABLE:
+        return Text(words, style="red")
+    if signal.signal_type is SignalType.MARKET_CLOSED:
+        return Text(words, style="dim")
+    return Text(words, style=_direction_style(signal.score))
+
+
+def _feed(market: MarketHealth) -> str:
+    reconnects = f" #{market.epoch}" if market.epoch > 1 else ""
+    trouble = f" {market.last_fault}" if market.last_fault and market.feed_state is FeedState.BACKOFF else ""
+    return f"{market.feed_state}{reconnects}{trouble}"
+
+
+def _footer(health: EngineHealth) -> Text:
+    gap = "none yet" if health.worst_rollover_gap_s is None else f"{health.worst_rollover_gap_s:.3f} s"
+    return Text(
+        f"{health.signals} signals, {health.aggregates} aggregates, {health.dropped} dropped; "
+        f"{health.rollovers} roll-overs, longest gap {gap}",
+        style="dim",
+    )
+
+
+def _order(row: Row) -> tuple[str, int, str]:
+    family = (row.market.series or "").partition("-")[2]
+    place = SERIES_ORDER.index(family) if family in SERIES_ORDER else len(SERIES_ORDER)
+    underlying = (row.market.series or "~").partition("-")[0]
+    return underlying, place, row.market.target
+
+
+def _left(signal: MarketSignals) -> str:
+    left_s = signal.market.seconds_to_close
+    if left_s is None:
+        return "·"
+    minutes, seconds = divmod(int(left_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _score(value: float | None) -> Text:
+    return Text("·", style="dim") if value is None else Text(f"{value:+.2f}", style=_direction_style(value))
+
+
+def _number(value: float | None, *, digits: int = 2) -> Text:
+    return Text("·", style="dim") if value is None else Text(f"{value:.{digits}f}")
+
+
+def _direction_style(value: float) -> str:
+    if value > DIRECTION_THRESHOLD:
+        return "green"
+    return "red" if value < -DIRECTION_THRESHOLD else ""

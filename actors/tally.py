@@ -1,0 +1,108 @@
+"""The tally of a replay: what each market was made of, and whether it agrees with what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import asdict, define, frozen
+
+from actors.captures import Capture
+from engine.records import Frame, Record
+from engine.signals import BookState, MarketSignals
+
+
+@frozen(kw_only=True)
+class MarketTally:
+    """One replayed market.
+
+    ``final_mid`` is the last mid of a two-sided book (a book that lost a side has no mid). ``crossed`` counts the
+    signals that met a crossed book, ``left_crossed`` whether the last one did. ``agrees`` compares the final mid with
+    the outcome the manifest names, ``complete`` the messages with the manifest's count; ``None`` without a manifest.
+    """
+
+    slug: str
+    messages: int
+    malformed: int
+    signals: int
+    trades: int
+    mean_coverage: float
+    final_mid: float | None
+    crossed: int
+    left_crossed: bool
+    complete: bool | None
+    agrees: bool | None
+
+
+@define
+class _Count:
+    capture: Capture
+    messages: int = 0
+    signals: int = 0
+    trades: int = 0
+    coverage: float = 0.0
+    crossed: int = 0
+    final_mid: float | None = None
+    last: MarketSignals | None = None
+
+
+class Tally:
+    """Counts a replay as it goes by."""
+
+    def __init__(self, captures: Sequence[Capture]) -> None:
+        self._counts = {capture.slug: _Count(capture) for capture in captures}
+
+    def record(self, key: str, record: Record) -> None:
+        """Count a record on its way in."""
+        if isinstance(record, Frame):
+            self._counts[key].messages += 1
+
+    def signal(self, signal: MarketSignals) -> None:
+        """Count a signal on its way out."""
+        count = self._counts[signal.target]
+        count.signals += 1
+        count.trades = max(count.trades, signal.window.trades)
+        count.coverage += signal.window.coverage
+        count.crossed += signal.quality.book_state is BookState.CROSSED
+        if signal.market.mid is not None:
+            count.final_mid = signal.market.mid
+        count.last = signal
+
+    def markets(self) -> list[MarketTally]:
+        """The tallies, by slug."""
+        return [_tally(self._counts[slug]) for slug in sorted(self._counts)]
+
+
+def failures(markets: Sequence[MarketTally]) -> list[str]:
+    """What speaks against the replay, one sentence each."""
+    complaints = []
+    for market in markets:
+        if market.complete is False:
+            complaints.append(f"{market.slug}: {market.messages} messages, which is not what the manifest says")
+        if market.agrees is False:
+            complaints.append(f"{market.slug}: the final mid {market.final_mid} is on the side that lost")
+        if market.left_crossed:
+            complaints.append(f"{market.slug}: the book is left crossed")
+    return complaints
+
+
+def as_json(markets: Sequence[MarketTally]) -> list[dict[str, object]]:
+    """The tallies as plain JSON types."""
+    return [asdict(market) for market in markets]
+
+
+def _tally(count: _Count) -> MarketTally:
+    capture, last = count.capture, count.last
+    known = capture.up_won is not None and count.final_mid is not None
+    return MarketTally(
+        slug=capture.slug,
+        messages=count.messages,
+        malformed=0 if last is None else last.quality.malformed,
+        signals=count.signals,
+        trades=count.trades,
+        mean_coverage=count.coverage / count.signals if count.signals else 0.0,
+        final_mid=count.final_mid,
+        crossed=count.crossed,
+        left_crossed=last is not None and last.quality.book_state is BookState.CROSSED,
+        complete=None if capture.messages is None else count.messages == capture.messages,
+        agrees=((count.final_mid or 0.0) > 0.5) == capture.up_won if known else None,
+    )
