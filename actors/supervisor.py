@@ -333,8 +333,6 @@ class Supervisor:
                 nursery.start_soon(self._play, child, child.spec.understudy)
             await self._clock.sleep_until(until_ns)
             nursery.cancel_scope.cancel()
-        # Asked to stop while the understudy was leaving the stage: not a retry.
-        await trio.lowlevel.checkpoint_if_cancelled()
 
     async def _play(self, child: _Child, understudy: Callable[[], Awaitable[None]]) -> None:
         """Keep the understudy on stage; the pauses after its crashes grow, for the sake of the log."""

@@ -114,6 +114,14 @@ def test_trio_time_is_never_early_and_hardly_late(origin: float, wall_ns: int, o
     assert late_s <= 1e-9 + 4e-16 * 2 * max(abs(value), origin)
 
 
+def test_trio_time_near_zero_is_found_however_far_the_origin() -> None:
+    origin = 1e8 + 0.3  # a float's neighbours are 15 ns apart here, and far less than that near zero
+    clock = Clock(wall_ns=WALL_NS, trio_time=origin)
+    for offset in range(-200, 200):
+        at_ns = WALL_NS - round(origin * NS_PER_S) + offset
+        assert at_ns <= clock._ns_at(clock.trio_time(at_ns)) <= at_ns + 32
+
+
 @given(origin=st.floats(0.0, 1e8), wall_ns=st.integers(0, 2 * 10**18), times=st.lists(st.floats(0.0, 1e8), min_size=2))
 def test_the_map_is_monotonic(origin: float, wall_ns: int, times: list[float]) -> None:
     clock = Clock(wall_ns=wall_ns, trio_time=origin)

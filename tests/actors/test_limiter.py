@@ -122,6 +122,16 @@ async def test_pause_reaches_those_already_waiting(autojump_clock: MockClock) ->
     assert moments == pytest.approx([15.1, 15.3], abs=1e-8)
 
 
+@pytest.mark.parametrize(("seconds", "moments"), [(0.0, [0.0, 0.2, 0.4]), (0.5, [0.5, 0.7, 0.9])])
+async def test_a_short_pause_spends_the_burst_as_well(
+    autojump_clock: MockClock, seconds: float, moments: list[float]
+) -> None:
+    clock = Clock.anchored(START_NS)
+    limiter = ConnectLimiter(clock)
+    limiter.pause(seconds)
+    assert await passes(limiter, clock, 3) == pytest.approx(moments, abs=1e-8)
+
+
 async def test_acquire_is_a_checkpoint_even_when_it_need_not_wait(mock_clock: MockClock) -> None:
     limiter = ConnectLimiter(Clock.anchored(START_NS))
     with trio.testing.assert_checkpoints():

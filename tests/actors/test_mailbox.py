@@ -65,6 +65,7 @@ def test_statistics_tell_the_whole_story() -> None:
     box = filled(Overflow.DROP_OLDEST, 5)
     box.drain()
     box.put_nowait(5)
+    assert len(box) == 1
     assert box.statistics() == MailboxStatistics(
         name="box", depth=1, capacity=3, received=6, dropped=2, refused=0, high_water=3
     )

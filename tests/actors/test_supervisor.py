@@ -779,6 +779,35 @@ async def test_a_name_is_free_again_after_its_child_has_ended(log: FilteringBoun
         assert supervisor.children() == ()
 
 
+async def test_a_name_in_use_again_has_one_report(log: FilteringBoundLogger) -> None:
+    async with running(log) as supervisor:
+        await supervisor.start(ChildSpec(name="child", run=crash, restart=Restart.TEMPORARY))
+        await wait_all_tasks_blocked()
+        await supervisor.start(ChildSpec(name="child", run=serve))
+        assert [(report.name, report.state) for report in supervisor.children()] == [("child", ChildState.RUNNING)]
+
+
+@pytest.mark.parametrize("attempt", range(10))
+async def test_stop_in_the_very_moment_of_the_retry(
+    autojump_clock: MockClock, log: FilteringBoundLogger, attempt: int
+) -> None:
+    """Whichever of the two wakes first, which is trio's throw of a coin."""
+    life = Life()
+
+    async def child(task_status: trio.TaskStatus[None]) -> None:
+        if trio.current_time() < 300.0:
+            raise ValueError("bug")
+        await life.run(task_status)
+
+    async with running(log) as supervisor:
+        await supervisor.start(ChildSpec(name="child", run=child, intensity=0))
+        await trio.sleep_until(report_of(supervisor, "child").since_ns / NS_PER_S - START_NS / NS_PER_S + 300.0)
+        await supervisor.stop_child("child")
+        assert supervisor.children() == ()
+        assert trio.current_time() == 300.0
+    assert life.diary in ([], ["child begins", "child ends"])
+
+
 async def test_reports_of_the_ended_are_kept_in_bounded_number(log: FilteringBoundLogger) -> None:
     async with running(log) as supervisor:
         for index in range(3 * ENDED_KEPT):
