@@ -6,7 +6,8 @@ the whole inbox in, then fires what is due. A slow moment therefore changes no s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 
 import trio
 from attrs import define, field, frozen
@@ -40,6 +41,7 @@ class Ask:
     done: trio.Event = field(factory=trio.Event)
 
     def reply(self, signal: MarketSignals) -> None:
+        """Answer, and wake whoever asked."""
         self.answer = signal
         self.done.set()
 
@@ -75,6 +77,8 @@ class MarketActor:
         self._reconnector = tools.new_reconnector(seat, self._put)
         self._followed_ns = seat.occupy(self._clock.now_ns())
         self._pipeline = tools.new_pipeline(seat, self._followed_ns)
+        self._taken: deque[Record | Ask] = deque()
+        self._asked: list[Ask] = []
         self._connection: trio.CancelScope | None = None
         self._resync_ns = to_ns(tools.resync_s)
 
@@ -87,8 +91,8 @@ class MarketActor:
 
     def ask(self, request: Ask) -> None:
         """Answer with the signal of this instant, soon."""
-        if not self._inbox.put_nowait(request):
-            request.reply(self._seat.neutral(self._clock.now_ns(), "overloaded"))
+        if not self._offer(request):
+            request.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))
 
     def stop(self) -> None:
         """Finish what is due and end."""
@@ -116,30 +120,32 @@ class MarketActor:
 
     async def _own(self, nursery: trio.Nursery) -> None:
         """Own the pipeline until the end of the market."""
-        ended = False
-        while not ended:
+        while not self._pipeline.ended:
             self._connect_or_not(nursery)
             with trio.move_on_at(self._clock.trio_time(self._pipeline.next_deadline())):
-                ended = await self._digest(await self._inbox.receive())
-            # What arrived while this task was waking up is older than now: it belongs before what is due now.
-            ended = ended or await self._digest(self._inbox.drain())
-            if not ended:
-                self._emit(self._pipeline.advance(self._clock.now_ns()))
-                self._look_after_feed()
+                self._taken.extend(await self._inbox.receive())
+            # What arrived while this task was waking up is older than now, and belongs before what is due now; what
+            # arrives during the digestion is not, and must not be overtaken by it.
+            self._taken.extend(self._inbox.drain())
+            now_ns = self._clock.now_ns()
+            await self._digest()
+            if not self._pipeline.ended:
+                self._emit(self._pipeline.advance(now_ns))
+                self._answer(now_ns)
+                self._look_after_feed(now_ns)
 
-    async def _digest(self, items: list[Record | Ask]) -> bool:
-        """Take everything in; ``True`` when the market is followed no more."""
-        with trio.CancelScope(shield=True):
-            for count, item in enumerate(items, 1):
-                if isinstance(item, Ask):
-                    self._answer(item)
-                else:
-                    self._take(item)
-                    if isinstance(item, Unfollowed):
-                        return True
-                if count % BATCH_RECORDS == 0:
-                    await trio.lowlevel.checkpoint()
-        return False
+    async def _digest(self) -> None:
+        """Take everything in that was taken out of the inbox."""
+        count = 0
+        while self._taken:
+            item = self._taken.popleft()
+            if isinstance(item, Ask):
+                self._asked.append(item)
+            else:
+                self._take(item)
+            count += 1
+            if count % BATCH_RECORDS == 0:
+                await trio.lowlevel.checkpoint()
 
     def _take(self, record: Record) -> None:
         if self._tools.tape is not None:
@@ -152,13 +158,10 @@ class MarketActor:
                 self._tools.refresh(self._seat.target.key)
         self._emit(self._pipeline.receive(record))
 
-    def _answer(self, request: Ask) -> None:
-        try:
-            self._emit(self._pipeline.advance(self._clock.now_ns()))
-            request.reply(self._pipeline.evaluate(self._clock.now_ns()))
-        finally:
-            if request.answer is None:
-                request.reply(self._seat.neutral(self._clock.now_ns(), "scorer_failed"))
+    def _answer(self, now_ns: int) -> None:
+        while self._asked:
+            self._asked[-1].reply(self._pipeline.evaluate(now_ns))
+            self._asked.pop()
 
     def _emit(self, signals: list[MarketSignals]) -> None:
         for signal in signals:
@@ -166,10 +169,12 @@ class MarketActor:
 
     def _put(self, record: Record) -> bool:
         """Enqueue a record; only a frame can be refused for lack of room."""
-        if isinstance(record, Frame) and len(self._inbox) >= self._tools.queue_size:
-            return False
+        full = isinstance(record, Frame) and len(self._inbox) >= self._tools.queue_size
+        return not full and self._offer(record)
+
+    def _offer(self, item: Record | Ask) -> bool:
         try:
-            return self._inbox.put_nowait(record)
+            return self._inbox.put_nowait(item)
         except trio.BrokenResourceError:
             return False
 
@@ -187,8 +192,7 @@ class MarketActor:
         with scope:
             await self._reconnector.run(market, self._seat.epoch + 1)
 
-    def _look_after_feed(self) -> None:
-        now_ns = self._clock.now_ns()
+    def _look_after_feed(self, now_ns: int) -> None:
         due_ns = self._pipeline.resync_due_ns(self._resync_ns)
         if due_ns is not None and due_ns <= now_ns:
             self._reconnector.hang_up(FaultKind.RESYNC, f"book {self._pipeline.intake.book_state}")
@@ -198,7 +202,7 @@ class MarketActor:
         """Measure, once, how long after its opening the market was first heard live."""
         seat, coverage = self._seat, self._pipeline.intake.coverage
         start_ns = seat.target.start_ns
-        if seat.opening_gap_s is not None or start_ns is None or now_ns < start_ns or seat.followed_ns > start_ns:
+        if seat.opening_gap_s is not None or start_ns is None or now_ns < start_ns or seat.followed_ns >= start_ns:
             return
         if coverage.state(now_ns) is FeedState.LIVE and coverage.live_since_ns is not None:
             seat.opening_gap_s = max(0.0, to_seconds(coverage.live_since_ns - start_ns))
@@ -208,8 +212,6 @@ class MarketActor:
         self._inbox.close()
         if self._tools.tape is not None and not self._pipeline.ended:
             self._tools.tape(self._seat.target.key, Unfollowed(at_ns=self._clock.now_ns()))
-        for request in self._unanswered():
-            request.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))
-
-    def _unanswered(self) -> Iterator[Ask]:
-        return (item for item in self._inbox.drain() if isinstance(item, Ask))
+        for item in (*self._asked, *self._taken, *self._inbox.drain()):
+            if isinstance(item, Ask):
+                item.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))

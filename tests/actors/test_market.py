@@ -1,0 +1,349 @@
+"""The market actor: every deadline one signal, through crashes, outages and floods."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+import pytest
+import structlog
+import trio
+import trio.testing
+from attrs import evolve
+
+from actors.clock import Clock
+from actors.faults import FaultKind
+from actors.market import Ask, MarketActor, MarketTools
+from actors.seat import Seat
+from engine.markets import Market, Target
+from engine.pipeline import MarketPipeline, stamp_of
+from engine.presets import PRESETS
+from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.scoring import Scorer, build_scorer
+from engine.settings import ScoringSettings
+from engine.signals import FeedState, MarketSignals, SignalType
+from tests.engine.wire_texts import CONDITION_ID, MARKET, TARGET, at, book, trade
+
+SCORING = ScoringSettings()
+SEED = PRESETS["seed"]
+
+
+class FakeConnection:
+    """Stands for the reconnector: says when it was started, with what, and how often it was hung up."""
+
+    def __init__(self, put: Callable[[Record], bool]) -> None:
+        self.put = put
+        self.epochs: list[int] = []
+        self.hung_up: list[FaultKind] = []
+        self.running = False
+
+    def hang_up(self, kind: FaultKind, detail: str) -> None:
+        self.hung_up.append(kind)
+
+    async def run(self, market: Market, first_epoch: int) -> None:
+        self.epochs.append(first_epoch)
+        self.running = True
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.running = False
+
+
+class Stage:
+    """A market actor, its seat, and everything around it as seen from outside."""
+
+    def __init__(self, target: Target = TARGET, *, seconds: float = 0.0, queue_size: int = 4096) -> None:
+        self.clock = Clock.anchored(at(seconds))
+        self.signals: list[MarketSignals] = []
+        self.tape: list[Record] = []
+        self.refreshed: list[str] = []
+        self.connections: list[FakeConnection] = []
+        self.scorer: Scorer = build_scorer(SEED)
+        self.seat = Seat(
+            target,
+            followed_ns=self.clock.now_ns(),
+            clock=self.clock,
+            scoring=SCORING,
+            stamp=stamp_of(SEED, SCORING),
+            publish=self.signals.append,
+        )
+        self.tools = MarketTools(
+            clock=self.clock,
+            new_pipeline=self.pipeline,
+            new_reconnector=self.reconnector,  # type: ignore[arg-type]
+            refresh=self.refreshed.append,
+            queue_size=queue_size,
+            resync_s=5.0,
+            log=structlog.get_logger(),
+            tape=lambda key, record: self.tape.append(record),
+        )
+        self.actor = MarketActor(self.seat, self.tools)
+
+    def pipeline(self, seat: Seat, followed_ns: int) -> MarketPipeline:
+        return MarketPipeline(
+            seat.target,
+            followed_ns=followed_ns,
+            scoring=SCORING,
+            preset=SEED,
+            scorer=lambda view: self.scorer(view),
+        )
+
+    def reconnector(self, seat: Seat, put: Callable[[Record], bool]) -> FakeConnection:
+        self.connections.append(FakeConnection(put))
+        return self.connections[-1]
+
+    @property
+    def connection(self) -> FakeConnection:
+        return self.connections[-1]
+
+    def connect(self, epoch: int = 1) -> None:
+        self.connection.put(Connected(at_ns=self.clock.now_ns(), epoch=epoch))
+        self.say(book())
+
+    def say(self, *texts: str) -> list[bool]:
+        return [self.connection.put(Frame(at_ns=self.clock.now_ns(), text=text)) for text in texts]
+
+    def due(self) -> list[float]:
+        """Deadlines of the signals so far, seconds after the slot's start."""
+        return [(signal.as_of_ns - at(0)) / 1e9 for signal in self.signals]
+
+
+@asynccontextmanager
+async def playing(stage: Stage) -> AsyncIterator[Stage]:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.actor.run)
+        yield stage
+        nursery.cancel_scope.cancel()
+
+
+def grid(seconds: Iterable[int]) -> list[float]:
+    return [float(second) for second in seconds]
+
+
+async def test_every_deadline_yields_one_signal_with_nothing_known(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        await trio.sleep(21)
+    assert stage.due() == grid([5, 10, 15, 20])
+    assert {signal.reason for signal in stage.signals} == {"no_metadata"}
+    assert stage.connection.epochs == [], "no market, no socket"
+
+
+async def test_it_connects_once_the_market_is_known_and_scores(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        await trio.sleep(1)
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        assert stage.connection.epochs == [1]
+        stage.connect()
+        stage.say(trade("0.5"), trade("0.55"))
+        await trio.sleep(4)
+        assert stage.actor.feed_state is FeedState.LIVE
+    [signal] = stage.signals
+    assert signal.components.momentum == 1.0
+    assert signal.window.coverage == pytest.approx(3 / 120)
+    assert stage.seat.market == MARKET
+
+
+async def test_a_deadline_is_exact_and_what_comes_with_it_falls_after(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        stage.connect()
+        await trio.sleep(5)
+        stage.say(trade("0.5"))
+        await trio.sleep(5.1)
+    first, second = stage.signals
+    assert (first.window.trades, second.window.trades) == (0, 1)
+    assert stage.due() == grid([5, 10])
+
+
+async def test_an_ask_is_answered_at_once_and_published_to_nobody(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        stage.connect()
+        await trio.sleep(2)
+        request = Ask()
+        stage.actor.ask(request)
+        await request.done.wait()
+        assert request.answer is not None
+        assert request.answer.as_of_ns == at(2)
+        assert request.answer.signal_type is SignalType.LOW_LIQUIDITY_WEAK_NEUTRAL
+    assert stage.signals == []
+
+
+async def test_who_asks_a_gone_actor_is_answered_neutrally(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        pass
+    late = Ask()
+    stage.actor.ask(late)
+    assert late.answer is not None
+    assert late.answer.reason == "actor_down"
+
+
+async def test_a_flood_is_refused_but_control_gets_through(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(queue_size=16)) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connection.put(Connected(at_ns=stage.clock.now_ns(), epoch=1))
+        assert stage.say(*[book()] * 20) == [True] * 15 + [False] * 5
+        assert stage.connection.put(
+            Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="resync", dropped=5)
+        )
+        await trio.sleep(4.5)
+    [signal] = stage.signals
+    assert signal.quality.dropped == 5
+    assert stage.seat.last_fault == "resync"
+
+
+async def test_stop_emits_what_is_due_and_ends(autojump_clock: trio.testing.MockClock) -> None:
+    stage = Stage()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.actor.run)
+        await trio.sleep(5)
+        stage.actor.stop()
+    assert stage.due() == grid([5])
+    assert isinstance(stage.tape[-1], Unfollowed)
+
+
+async def test_the_tape_holds_every_record_in_order(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        await trio.sleep(1)
+    assert [type(record) for record in stage.tape] == [Followed, MarketUpdated, Connected, Frame, Unfollowed]
+    stamps = [record.at_ns for record in stage.tape]
+    assert stamps == sorted(stamps)
+
+
+async def test_a_crashing_scorer_leaves_and_the_next_actor_makes_up_for_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    stage = Stage()
+    healthy = stage.scorer
+
+    def broken(view: object) -> object:
+        raise ZeroDivisionError("planted")
+
+    stage.actor.learn(MARKET)
+    stage.scorer = broken  # type: ignore[assignment]
+    with pytest.RaisesGroup(pytest.RaisesExc(ZeroDivisionError, match="planted"), flatten_subgroups=True):
+        async with playing(stage):
+            await trio.sleep(1)
+            stage.connect()
+            await trio.sleep(10)
+    assert stage.due() == []
+    stage.scorer = healthy
+    stage.actor = MarketActor(stage.seat, stage.tools)
+    assert stage.due() == grid([5]), "made up for as soon as somebody sits down"
+    assert stage.signals[0].reason == "actor_down"
+    async with playing(stage):
+        await trio.sleep(1)
+        assert stage.connection.epochs == [2], "the market is known from the seat, the epoch goes on"
+        stage.connect(2)
+        await trio.sleep(10)
+    assert stage.due() == grid([5, 10, 15])
+    assert stage.signals[-1].signal_type is SignalType.LOW_LIQUIDITY_WEAK_NEUTRAL
+
+
+async def test_an_ask_that_meets_a_crash_is_answered_all_the_same(autojump_clock: trio.testing.MockClock) -> None:
+    stage = Stage()
+
+    def broken(view: object) -> object:
+        raise ZeroDivisionError("planted")
+
+    stage.actor.learn(MARKET)
+    request, behind = Ask(), Ask()
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with playing(stage):
+            await trio.sleep(1)
+            stage.connect()
+            await trio.sleep(1)
+            stage.scorer = broken  # type: ignore[assignment]
+            stage.actor.ask(request)
+            stage.actor.ask(behind)
+            await trio.sleep(1)
+    assert request.answer is not None
+    assert behind.answer is not None
+    assert {request.answer.reason, behind.answer.reason} == {"actor_down"}
+
+
+async def test_what_arrives_during_a_long_digestion_is_not_overtaken(mock_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.connect()
+        request = Ask()
+        stage.actor.ask(request)
+        stage.say(*[trade("0.5")] * 1000)
+        for _ in range(10):
+            mock_clock.jump(0.6)
+            await trio.lowlevel.checkpoint()
+            stage.say(trade("0.6"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert request.answer is not None
+    assert stage.due() == grid([5])
+
+
+async def test_a_book_that_stays_away_calls_for_a_new_socket(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connection.put(Connected(at_ns=stage.clock.now_ns(), epoch=1))
+        await trio.sleep(10)
+        assert stage.connection.hung_up == [FaultKind.RESYNC]
+
+
+async def test_the_connection_ends_with_the_slot(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(seconds=290)) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        await trio.sleep(8)
+        assert stage.connection.running
+        await trio.sleep(2)
+        assert not stage.connection.running
+        assert stage.actor.feed_state is FeedState.CLOSED
+    assert stage.signals[-1].signal_type is SignalType.MARKET_CLOSED
+
+
+async def test_a_fixed_market_is_looked_up_again_after_a_fault_a_slot_is_not(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    fixed = Target(key=CONDITION_ID, condition_id=CONDITION_ID)
+    for target, expected in ((fixed, [CONDITION_ID]), (TARGET, [])):
+        async with playing(Stage(target)) as stage:
+            stage.actor.learn(evolve(MARKET, start_ns=None, end_ns=None))
+            await trio.sleep(1)
+            stage.connection.put(Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="closed"))
+            await trio.sleep(1)
+        assert stage.refreshed == expected
+
+
+async def test_the_gap_of_a_roll_over_is_measured(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(seconds=-60)) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        for _ in range(62):
+            await trio.sleep(1)
+            stage.say(book())
+        assert stage.seat.opening_gap_s == 0.0
+
+
+async def test_a_slot_that_comes_alive_late_says_how_late(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(seconds=-60)) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(60.75)
+        assert stage.seat.opening_gap_s is None
+        stage.connect()
+        await trio.sleep(1)
+        assert stage.seat.opening_gap_s == pytest.approx(0.75)
+
+
+async def test_a_slot_followed_after_its_start_has_no_roll_over(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(seconds=10)) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        await trio.sleep(6)
+        assert stage.seat.opening_gap_s is None
