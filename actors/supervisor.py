@@ -299,12 +299,14 @@ class Supervisor:
 
     async def _run_once(self, child: _Child) -> Ending:
         readiness = _Readiness(child, self._clock)
+
+        async def run() -> None:
+            # A request to stop that came before the first step found nobody to hear it.
+            if not child.asked:
+                await child.spec.run(readiness)
+
         try:
-            return await contained(
-                lambda: child.spec.run(readiness),
-                lambda crash: self._crashed(child, crash),
-                name=child.spec.name,
-            )
+            return await contained(run, lambda crash: self._crashed(child, crash), name=child.spec.name)
         finally:
             readiness.used = True
 

@@ -889,6 +889,40 @@ async def test_stop_during_restarts_never_leaves_a_run_behind(
     assert trio.current_time() == 10.0, "nothing of it had to wait"
 
 
+@pytest.mark.parametrize("steps", range(20))
+async def test_a_request_that_finds_nobody_between_two_runs_is_not_forgotten(
+    autojump_clock: MockClock, log: FilteringBoundLogger, steps: int
+) -> None:
+    """The request goes to whoever is running, and there is not always somebody."""
+    current: list[trio.Event] = []
+    runs = 0
+
+    async def child(task_status: trio.TaskStatus[None]) -> None:
+        nonlocal runs
+        runs += 1
+        asked = trio.Event()
+        current.append(asked)
+        try:
+            await trio.lowlevel.checkpoint()
+            if runs < 4:
+                raise ValueError("bug")
+            await asked.wait()
+        finally:
+            current.remove(asked)
+
+    def stop() -> None:
+        for asked in current:
+            asked.set()
+
+    async with running(log) as supervisor:
+        supervisor.start_soon(ChildSpec(name="child", run=child, stop=stop))
+        for _ in range(steps):
+            await trio.lowlevel.checkpoint()
+        await supervisor.stop_child("child")
+        assert supervisor.children() == ()
+        assert trio.current_time() == 0.0
+
+
 @pytest.mark.parametrize("polite", [False, True])
 async def test_stop_during_quarantine_takes_the_understudy_along(
     autojump_clock: MockClock, log: FilteringBoundLogger, journal: LogCapture, polite: bool
