@@ -391,20 +391,24 @@ async def open_engine(
         tape=tape,
         log=log if log is not None else structlog.get_logger("updown"),
     )
+    own: BaseException | None = None
     sole: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(_shielded, engine)
             try:
                 yield engine
+            except Exception as error:
+                own = error
+                raise
             finally:
                 with trio.CancelScope(shield=True):
                     await engine.aclose()
     except BaseExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        sole = group.exceptions[0]
-    # Raised out here, so that the exception keeps the cause and context it came with.
+        sole = own or group.exceptions[0]
+    # Raised out here, so that the exception keeps the identity, cause and context it came with.
     if sole is not None:
         raise sole
 
