@@ -1,0 +1,150 @@
+"""Features of one market over its window: what the ``corrected`` formulas read beyond the trade window.
+
+Every part takes events as they come and forgets them as the window moves; a reading costs the same whether the market
+is quiet or busy. Parts read YES-equivalent prices and YES directions only, so a trade and its complement (other token,
+1 − price, other side) leave the same trace, bit for bit. The exceptions are what is paid in USDC, which differs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from engine.imbalance import DepthImbalance, OrderFlowImbalance
+from engine.orders import Orders, TakerOrder
+from engine.quotes import FairPrice
+from engine.units import NS_PER_MS, NS_PER_S
+from engine.volatility import LogitVolatility
+from engine.whales import PAID_WHALE, SizeBaseline, WhaleUnit, price_band
+from engine.window import TradeWindow, WindowTrade
+
+CLOCK_TOLERANCE_NS: Final = 10 * NS_PER_S
+"""A venue stamp further than this from the receipt is no time of the trade."""
+
+
+class Features:
+    """Features of a window of ``window_ns``; ``tick`` is the market's price step in ticks.
+
+    Times are epoch nanoseconds that never run backwards. ``order_flow`` switches the order-flow imbalance on, which
+    then keeps an entry for every change of the touch.
+    """
+
+    __slots__ = ("_depth", "_sizes", "fair", "order_flow", "orders", "volatility")
+
+    def __init__(self, *, window_ns: int, tick: int, order_flow: bool = False) -> None:
+        self.fair = FairPrice(tick=tick)
+        self.orders = Orders(window_ns=window_ns)
+        self.volatility = LogitVolatility()
+        self.order_flow = OrderFlowImbalance() if order_flow else None
+        self._sizes = SizeBaseline()
+        self._depth = DepthImbalance()
+
+    def trade(self, trade: WindowTrade) -> None:
+        """A trade that the window took in."""
+        event_ns = _event_ns(trade)
+        self.fair.trade(trade.at_ns, event_ns, trade.yes_price)
+        self.orders.add(
+            trade.at_ns,
+            event_ns,
+            direction=trade.direction,
+            units=trade.size,
+            price=trade.price,
+            yes_price=trade.yes_price,
+            transaction_hash=trade.transaction_hash,
+        )
+
+    def quote(self, at_ns: int, bid: int, ask: int, bid_size: int, ask_size: int) -> None:
+        """Up's best bid and ask as last stated, in ticks and micro-shares (sizes 0 when unknown)."""
+        logit = self.fair.quote(at_ns, bid, ask, bid_size, ask_size)
+        if logit is None:
+            self.volatility.interrupt()
+        else:
+            self.volatility.observe(at_ns, logit)
+        if self.order_flow is not None:
+            self.order_flow.quote(at_ns, bid, ask, bid_size, ask_size)
+
+    def no_quote(self, at_ns: int) -> None:
+        """There is no valid quote from now on."""
+        self.fair.no_quote(at_ns)
+        self.volatility.interrupt()
+        self._interrupt_order_flow()
+
+    def pressure(self, at_ns: int, bid: float, ask: float) -> None:
+        """Weighted depth of both sides of a clean book from now on; only fed when a preset asks for it."""
+        self._depth.put(at_ns, bid, ask)
+
+    def no_pressure(self, at_ns: int) -> None:
+        """The book may not be read from now on."""
+        self._depth.clear(at_ns)
+
+    def gap(self, at_ns: int) -> None:
+        """A reconnect, or the book was dropped: what comes is not compared with what was."""
+        self.no_quote(at_ns)
+        self.no_pressure(at_ns)
+
+    def snapshot(self, at_ns: int) -> None:
+        """The next quote is from a snapshot, whose changes are no order flow."""
+        self._interrupt_order_flow()
+
+    def tick_size(self, tick: int) -> None:
+        """The market's price step became ``tick``."""
+        self.fair.tick_size(tick)
+        self._interrupt_order_flow()
+
+    def evict(self, start_ns: int) -> None:
+        """Move the start of the window; starts never run backwards."""
+        self.fair.evict(start_ns)
+        for order in self.orders.evict(start_ns):
+            self._sizes.add(order.at_ns, _band(order), order.units)
+        self._sizes.evict(start_ns)
+        if self.order_flow is not None:
+            self.order_flow.evict(start_ns)
+
+    def whales(self, unit: WhaleUnit, *, multiple: float, floor_units: float) -> tuple[int, int]:
+        """Whales of the window toward Up and away from it; orders of unknown direction are none.
+
+        In shares, a whale has at least ``floor_units`` micro-shares (from 1,000 shares on) and at least ``multiple``
+        times the 99th percentile of its price band in the hour before the window, once that is known.
+        """
+        found = [order for order in self.orders.large if self._is_whale(order, unit, multiple, floor_units)]
+        return sum(order.direction > 0 for order in found), sum(order.direction < 0 for order in found)
+
+    def depth_imbalance(self, end_ns: int) -> float | None:
+        """Time-weighted depth imbalance of the last 10 s, −1..+1, ``None`` if the book may not be read."""
+        return self._depth.mean(end_ns)
+
+    def _is_whale(self, order: TakerOrder, unit: WhaleUnit, multiple: float, floor_units: float) -> bool:
+        if unit is WhaleUnit.USD_PAID:
+            return order.paid > PAID_WHALE
+        usual = self._sizes.percentile_99(_band(order))
+        return order.units >= (floor_units if usual is None else max(floor_units, multiple * usual))
+
+    def _interrupt_order_flow(self) -> None:
+        if self.order_flow is not None:
+            self.order_flow.interrupt()
+
+
+@frozen(kw_only=True)
+class MarketView:
+    """What a scorer may read at a deadline: nothing received at or after ``end_ns``.
+
+    The window is ``[start_ns, end_ns)``, ``coverage`` the share of it truly covered (0..1), ``age_s`` the seconds since
+    the last application event.
+    """
+
+    start_ns: int
+    end_ns: int
+    coverage: float
+    age_s: float | None
+    trades: TradeWindow
+    features: Features
+
+
+def _band(order: TakerOrder) -> int:
+    return price_band(order.up_notional, order.units)
+
+
+def _event_ns(trade: WindowTrade) -> int:
+    stated_ns = trade.venue_ms * NS_PER_MS
+    return stated_ns if abs(stated_ns - trade.at_ns) <= CLOCK_TOLERANCE_NS else trade.at_ns

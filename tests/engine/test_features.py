@@ -1,0 +1,277 @@
+from math import ceil
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.features import Features
+from engine.markets import Outcome, Side
+from engine.quotes import logit
+from engine.units import NS_PER_MS, NS_PER_S, SIZE_SCALE, to_ns
+from engine.whales import HOUR_NS, WhaleUnit
+from engine.window import WindowTrade
+from tests.engine.workbench import BUY, DOWN, SELL, START_NS, UP, Bench, Fill
+
+FLOOR = 2_000 * SIZE_SCALE
+
+
+def trade(at_ns: int, venue_ms: int, name: str | None = None) -> WindowTrade:
+    return WindowTrade(
+        at_ns=at_ns,
+        venue_ms=venue_ms,
+        outcome=Outcome.UP,
+        side=Side.BUY,
+        price=5_500,
+        size=1,
+        yes_price=5_500,
+        direction=1,
+        transaction_hash=name,
+    )
+
+
+def features(*, order_flow: bool = False) -> Features:
+    return Features(window_ns=120 * NS_PER_S, tick=100, order_flow=order_flow)
+
+
+# ------------------------------------------------------------------------------------------------------ time of a trade
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "trusted"), [(0, True), (10_000, True), (-10_000, True), (10_001, False), (-10_001, False)]
+)
+def test_the_venues_time_is_taken_within_ten_seconds_of_the_receipt(ahead_ms: int, trusted: bool) -> None:
+    market = features()
+    market.trade(trade(START_NS, START_NS // NS_PER_MS + ahead_ms))
+    (order,) = market.orders
+    assert order.event_ns == START_NS + (ahead_ms * NS_PER_MS if trusted else 0)
+
+
+def test_without_a_venue_time_the_receipt_counts() -> None:
+    market = features()
+    market.trade(trade(START_NS, 0))
+    market.trade(trade(START_NS + 50 * NS_PER_MS, 0))
+    assert [order.event_ns for order in market.orders] == [START_NS, START_NS + 50 * NS_PER_MS]
+
+
+# -------------------------------------------------------------------------------------------------------------- quotes
+
+
+def test_quote_feeds_price_and_volatility() -> None:
+    market = features()
+    market.quote(0, 4_900, 5_100, 0, 0)
+    market.quote(NS_PER_S, 5_400, 5_600, 0, 0)
+    assert market.fair.logit_at_end(NS_PER_S) == logit(55, 45)
+    assert market.volatility.per_root_second() == logit(55, 45)
+
+
+@pytest.mark.parametrize("interrupt", ["gap", "no_quote"])
+def test_an_interruption_ends_the_quote_and_is_no_change_of_price(interrupt: str) -> None:
+    market = features(order_flow=True)
+    market.quote(0, 4_900, 5_100, 1, 1)
+    getattr(market, interrupt)(1)
+    assert market.fair.logit_at_end(1) is None
+    assert market.fair.spread(1) is None
+    market.quote(2 * NS_PER_S, 5_400, 5_600, 1, 1)
+    assert market.volatility.per_root_second() is None
+    assert market.order_flow is not None
+    assert market.order_flow.value() is None
+
+
+def test_a_wide_quote_is_no_change_of_price() -> None:
+    market = features()
+    for second, bid, ask in ((0, 4_900, 5_100), (1, 1_000, 9_000), (2, 5_400, 5_600)):
+        market.quote(second * NS_PER_S, bid, ask, 1, 1)
+    assert market.volatility.per_root_second() is None
+
+
+def test_finer_tick_moves_the_clip() -> None:
+    market = features()
+    market.trade(trade(0, 0))
+    market.tick_size(10)
+    assert market.fair.tick == 10
+
+
+def test_order_flow_is_off_unless_asked_for() -> None:
+    market = features()
+    market.quote(0, 4_900, 5_100, 1, 1)
+    market.tick_size(10)
+    market.snapshot(0)
+    market.evict(1)
+    assert market.order_flow is None
+
+
+@pytest.mark.parametrize("interrupted", ["", "snapshot", "tick_size"])
+def test_order_flow_restarts_at_a_snapshot_and_a_tick_change(interrupted: str) -> None:
+    market = features(order_flow=True)
+    market.quote(0, 4_900, 5_100, 1, 1)
+    if interrupted == "snapshot":
+        market.snapshot(1)
+    if interrupted == "tick_size":
+        market.tick_size(10)
+    market.quote(2, 4_900, 5_100, 3, 1)
+    assert market.order_flow is not None
+    assert market.order_flow.value() == (None if interrupted else 1.0)
+    market.evict(3)
+    assert market.order_flow.value() is None
+
+
+# ------------------------------------------------------------------------------------------------------------ pressure
+
+
+def test_pressure_until_the_book_is_lost() -> None:
+    market = features()
+    assert market.depth_imbalance(NS_PER_S) is None
+    market.pressure(0, 3.0, 1.0)
+    assert market.depth_imbalance(NS_PER_S) == 0.5
+    market.no_pressure(NS_PER_S)
+    market.pressure(2 * NS_PER_S, 1.0, 3.0)
+    assert market.depth_imbalance(3 * NS_PER_S) == 0.0
+    market.gap(3 * NS_PER_S)
+    assert market.depth_imbalance(3 * NS_PER_S) is None
+
+
+# -------------------------------------------------------------------------------------------------------------- whales
+
+
+def whales(bench: Bench, unit: WhaleUnit = WhaleUnit.SHARES, multiple: float = 1.0) -> tuple[int, int]:
+    return bench.features.whales(unit, multiple=multiple, floor_units=FLOOR)
+
+
+def test_whales_from_the_floor_on() -> None:
+    bench = Bench()
+    bench.trade(1, UP, BUY, "0.5", "1999.999999")
+    bench.trade(2, UP, BUY, "0.5", "2000")
+    bench.trade(3, DOWN, BUY, "0.02", "2000")
+    bench.trade(4, UP, SELL, "0.5", "2000")
+    bench.trade(5, UP, None, "0.5", "9000")
+    assert whales(bench) == (1, 2)
+
+
+def test_fills_of_one_order_add_up_to_a_whale() -> None:
+    bench = Bench()
+    for at_s, outcome, side, price in ((1, UP, BUY, 5_000), (2, DOWN, SELL, 4_990)):
+        bench.fill(Fill(at_s=at_s, outcome=outcome, side=side, price=price, units=FLOOR // 2, transaction_hash="0xa"))
+    assert whales(bench) == (1, 0)
+
+
+def test_dollars_paid_are_strictly_above_a_thousand() -> None:
+    bench = Bench()
+    bench.trade(1, UP, BUY, "0.5", "2000")
+    bench.trade(2, UP, SELL, "0.5", "2000.000001")
+    bench.trade(3, DOWN, BUY, "0.99", "1010.2")
+    bench.trade(4, UP, BUY, "0.02", "49000")
+    assert whales(bench, WhaleUnit.USD_PAID) == (0, 2)
+
+
+def test_a_whale_is_larger_than_what_was_usual_in_its_band() -> None:
+    bench = Bench()
+    for number in range(200):
+        bench.trade(number / 10, UP, BUY, "0.5", str(3_000 + number))
+    bench.trade(150, UP, BUY, "0.5", "3196")
+    bench.trade(151, UP, BUY, "0.45", "3197")
+    bench.trade(152, UP, SELL, "0.15", "2000")
+    bench.view(160)
+    assert whales(bench) == (1, 1)
+    assert whales(bench, multiple=1.5) == (0, 1)
+    assert whales(bench, multiple=0.5) == (2, 1)
+
+
+def test_the_window_is_not_compared_with_itself() -> None:
+    bench = Bench()
+    for number in range(200):
+        bench.trade(number / 10, UP, BUY, "0.5", str(3_000 + number))
+    bench.view(20)
+    assert whales(bench) == (200, 0)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((0, 1, 30, 119, 600, 2_000)),
+            st.sampled_from((UP, DOWN)),
+            st.sampled_from((BUY, SELL, None)),
+            st.sampled_from((500, 1_000, 4_999, 5_001, 9_000)),
+            st.sampled_from((1_500, 2_000, 2_001, 5_000)),
+            st.sampled_from((None, "0xa")),
+        ),
+        max_size=30,
+    )
+)
+def test_whales_equal_the_definition_at_every_step(
+    moves: list[tuple[int, Outcome, Side | None, int, int, str | None]],
+) -> None:
+    bench = Bench()
+    orders: list[list[Fill]] = []
+    now = 0
+    with patch("engine.whales.SAMPLES_NEEDED", 2):
+        for serial, (step, outcome, side, price, shares, name) in enumerate(moves):
+            now += step
+            fill = Fill(
+                at_s=now,
+                outcome=outcome,
+                side=side,
+                price=price,
+                units=shares * SIZE_SCALE + serial,  # never a repeat
+                transaction_hash=name,
+            )
+            bench.fill(fill)
+            same = [
+                order
+                for order in orders
+                if name is not None
+                and order[0].transaction_hash == name
+                and order[0].direction == fill.direction
+                and now - order[0].at_s <= 120
+            ]
+            if same:
+                same[-1].append(fill)
+            else:
+                orders.append([fill])
+            bench.view(now + 1)
+            start_s = now + 1 - 120
+            window = [order for order in orders if order[0].at_s >= start_s]
+            past = [order for order in orders if start_s - HOUR_NS / NS_PER_S <= order[0].at_s < start_s]
+            found = [order[0].direction for order in window if units(order) >= naive_threshold(order, past)]
+            assert whales(bench) == (found.count(1), found.count(-1))
+
+
+def units(order: list[Fill]) -> int:
+    return sum(fill.units for fill in order)
+
+
+def naive_band(order: list[Fill]) -> int:
+    mean = sum(fill.units * fill.yes_price for fill in order) / units(order) / 1_000
+    return min(4, int(min(mean, 10 - mean)))
+
+
+def naive_threshold(order: list[Fill], past: list[list[Fill]]) -> int:
+    sizes = sorted(units(other) for other in past if naive_band(other) == naive_band(order))
+    return max(FLOOR, sizes[ceil(0.99 * len(sizes)) - 1]) if len(sizes) >= 2 else FLOOR
+
+
+# ---------------------------------------------------------------------------------------------------------------- view
+
+
+def test_when_the_window_is_read_changes_nothing() -> None:
+    def last(reads: list[int]) -> tuple[object, ...]:
+        bench = Bench(window_s=10)
+        for second in range(60):
+            bench.quote(second, "0.49", "0.51" if second % 3 else "0.53", "5", str(1 + second % 4))
+            bench.fill(Fill(at_s=second, price=5_000, units=FLOOR + second, transaction_hash=f"0x{second // 15}"))
+            bench.features.pressure(START_NS + to_ns(second), float(second % 5), 2.0)
+            if second in reads:
+                bench.view(second + 0.5)
+        view = bench.view(60)
+        found = view.features
+        return (
+            found.fair.logit_at_start(view.start_ns),
+            found.fair.logit_at_end(view.end_ns),
+            found.volatility.per_root_second(),
+            len(found.orders),
+            found.orders.tally(1).units,
+            whales(bench),
+            found.depth_imbalance(view.end_ns),
+        )
+
+    assert last([]) == last(list(range(60))) == last([3, 17, 18, 44])
