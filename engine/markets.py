@@ -28,6 +28,7 @@ class Outcome(StrEnum):
 
     @property
     def other(self) -> Outcome:
+        """The outcome that loses when this one wins."""
         return Outcome.DOWN if self is Outcome.UP else Outcome.UP
 
 
@@ -39,6 +40,7 @@ class Side(StrEnum):
 
     @property
     def other(self) -> Side:
+        """The side across the book."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 

@@ -28,11 +28,9 @@ def _one_choice(instance: FollowSettings, attribute: Attribute[Any], value: obje
 class FollowSettings:
     """One line of the follow list: a rolling ``series``, or one fixed market by ``slug`` or ``condition_id``."""
 
-    series: str | None = None
+    series: str | None = field(default=None, validator=optional(min_len(1)))
     slug: str | None = field(default=None, validator=optional(matches_re(r"[a-z0-9-]{1,200}")))
-    condition_id: str | None = field(
-        default=None, validator=[optional(matches_re(CONDITION_ID_PATTERN)), _one_choice]
-    )
+    condition_id: str | None = field(default=None, validator=[optional(matches_re(CONDITION_ID_PATTERN)), _one_choice])
 
     @property
     def name(self) -> str:

@@ -13,6 +13,9 @@ from attrs.validators import ge, le
 
 from engine.markets import MarketPhase
 
+MAX_OUTSIDE_WEIGHT = 1e6
+"""How much more than the markets' side an outside score may weigh."""
+
 
 class SignalType(StrEnum):
     """The closed vocabulary of verdicts."""
@@ -165,13 +168,14 @@ class MarketSignals:
 class OutsideScore:
     """A score from elsewhere, for example social sentiment: −1..+1 with its own confidence 0..1.
 
-    ``weight`` is relative to the markets' side, which weighs 1.
+    ``weight`` is relative to the markets' side, which weighs 1, and at most ``MAX_OUTSIDE_WEIGHT``, so that no weighted
+    sum overflows.
     """
 
     name: str
     score: float = field(validator=[ge(-1.0), le(1.0)])
     confidence: float = field(default=1.0, validator=[ge(0.0), le(1.0)])
-    weight: float = field(default=1.0, validator=ge(0.0))
+    weight: float = field(default=1.0, validator=[ge(0.0), le(MAX_OUTSIDE_WEIGHT)])
     at_ns: int = 0
 
 

@@ -1,0 +1,293 @@
+"""The order book of one market, held once for both of its tokens.
+
+The venue runs one book and shows it twice: an ask of one token at ``p`` is a bid for the other at ``1 − p``, for the
+same size. So an ask is kept as the other token's bid, and the whole book is two ladders of bids. Applying only Up's
+messages, only Down's or both gives the same book. A level is set to an absolute size, so hearing of it twice changes
+nothing.
+
+Prices and sizes are integer ticks and micro-shares; reads are in Up's prices unless an outcome is named.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Iterator
+from math import exp
+from typing import Final
+
+from engine.events import BookSnapshot, Level, LevelChange
+from engine.markets import Market, Outcome, Side
+from engine.signals import BookState
+from engine.units import PRICE_SCALE
+
+MIRROR_SAMPLES: Final = 15
+MIRROR_SAMPLES_NEEDED: Final = 5
+MIRROR_TOLERANCE: Final = 0.05
+"""How far from 1 USDC the median of both tokens' mids together may lie (signal definitions 2.1)."""
+
+Top = tuple[int | None, int | None]
+"""Best bid and best ask in ticks; ``None`` for an empty side."""
+
+
+class _Ladder:
+    """The bids of one token: sizes by price, and the occupied prices ascending.
+
+    The best price comes last, so a change moves only the levels that are better than it: next to nothing at the touch,
+    where the changes are. At most ``PRICE_SCALE − 1`` prices exist.
+    """
+
+    __slots__ = ("prices", "sizes")
+
+    def __init__(self) -> None:
+        self.prices: list[int] = []
+        self.sizes: dict[int, int] = {}
+
+    @property
+    def best(self) -> int | None:
+        return self.prices[-1] if self.prices else None
+
+    @property
+    def best_size(self) -> int:
+        return self.sizes[self.prices[-1]] if self.prices else 0
+
+    def replace(self, levels: Iterable[Level]) -> None:
+        self.sizes = {price: size for price, size in levels if size > 0 and 0 < price < PRICE_SCALE}
+        self.prices = sorted(self.sizes)
+
+    def put(self, price: int, size: int) -> None:
+        if size <= 0:
+            if self.sizes.pop(price, None) is not None:
+                del self.prices[bisect_left(self.prices, price)]
+        elif price in self.sizes:
+            self.sizes[price] = size
+        elif 0 < price < PRICE_SCALE:
+            insort(self.prices, price)
+            self.sizes[price] = size
+
+    def walk(self) -> Iterator[Level]:
+        return ((price, self.sizes[price]) for price in reversed(self.prices))
+
+    def depth(self, levels: int) -> int:
+        return sum(map(self.sizes.__getitem__, self.prices[-levels:])) if levels > 0 else 0
+
+    def pressure(self, within_ticks: int, tick: int, decay: float) -> float:
+        if not self.prices:
+            return 0.0
+        total, best, fading = 0.0, self.prices[-1], -decay / tick
+        farthest = best - within_ticks * tick
+        for price in reversed(self.prices):
+            if price < farthest:
+                break
+            total += self.sizes[price] * exp(fading * (best - price))
+        return total
+
+
+class _MirrorGuard:
+    """Watches that the two tokens, as the venue states them, are complements: their mids must sum to 1.
+
+    One sample is taken each time both tokens have been restated since the last one, so that a message about one token
+    is never held against an outdated statement about the other for longer than that.
+    """
+
+    __slots__ = ("_half", "_half_of", "_sums")
+
+    def __init__(self) -> None:
+        self._half_of: Outcome | None = None
+        self._half = 0
+        self._sums: deque[int] = deque(maxlen=MIRROR_SAMPLES)
+
+    def state(self, outcome: Outcome, top: Top) -> None:
+        """``top`` is the token's own, unfolded."""
+        bid, ask = top
+        if bid is None or ask is None or not 0 < bid < ask < PRICE_SCALE:
+            return
+        if self._half_of is None or self._half_of is outcome:
+            self._half_of, self._half = outcome, bid + ask
+        else:
+            self._sums.append(self._half + bid + ask)
+            self._half_of = None
+
+    def forget_half(self) -> None:
+        self._half_of = None
+
+    @property
+    def off(self) -> bool:
+        count = len(self._sums)
+        if count < MIRROR_SAMPLES_NEEDED:
+            return False
+        ordered = sorted(self._sums)
+        four_mids = ordered[(count - 1) // 2] + ordered[count // 2]
+        nominal = 4 * PRICE_SCALE
+        return abs(four_mids - nominal) > MIRROR_TOLERANCE * nominal
+
+
+def _opposite(price: int | None) -> int | None:
+    return None if price is None else PRICE_SCALE - price
+
+
+def _in_up_space(outcome: Outcome, top: Top) -> Top:
+    return top if outcome is Outcome.UP else (_opposite(top[1]), _opposite(top[0]))
+
+
+class Book:
+    """The level-2 book of one market.
+
+    Levels count from the first snapshot on; what changes before it is not a book. The top that the venue states is
+    believed at once, with or without a snapshot, because every message states it anew.
+    """
+
+    __slots__ = ("_down", "_mirror", "_synced", "_tick", "_top", "_up")
+
+    def __init__(self, market: Market) -> None:
+        self._up = _Ladder()
+        self._down = _Ladder()
+        self._tick = market.tick
+        self._synced = False
+        self._top: Top = (None, None)
+        self._mirror = _MirrorGuard()
+
+    def snapshot(self, event: BookSnapshot, outcome: Outcome) -> None:
+        """Replace the whole book by what ``outcome``'s token shows, and take over its tick if it names one.
+
+        Levels come in any order; of two at one price the later counts, and one of size 0 or outside (0, 1) is absent.
+        """
+        if event.tick is not None:
+            self.tick_size(event.tick)
+        own, other = self._ladders(outcome)
+        own.replace(event.bids)
+        other.replace((PRICE_SCALE - price, size) for price, size in event.asks)
+        self._synced = True
+        self._top = (self.best_bid, self.best_ask)
+        self._mirror.state(outcome, (own.best, _opposite(other.best)))
+
+    def change(self, changes: Iterable[tuple[LevelChange, Outcome]]) -> None:
+        """Apply all entries of one message, then take over the top it states.
+
+        A message that states no top at all (the oldest recordings) leaves the top of the levels.
+        """
+        stated: dict[Outcome, Top] = {}
+        for change, outcome in changes:
+            if self._synced:
+                self._place(change, outcome)
+            if change.best_bid is not None or change.best_ask is not None:
+                stated[outcome] = (change.best_bid, change.best_ask)
+        for outcome, top in stated.items():
+            self._mirror.state(outcome, top)
+        said = Outcome.UP if Outcome.UP in stated else Outcome.DOWN
+        self._top = _in_up_space(said, stated[said]) if stated else (self.best_bid, self.best_ask)
+
+    def top(self, outcome: Outcome, best_bid: int | None, best_ask: int | None) -> None:
+        """Take over the top that the venue states for one token, in that token's prices."""
+        self._mirror.state(outcome, (best_bid, best_ask))
+        self._top = _in_up_space(outcome, (best_bid, best_ask))
+
+    def tick_size(self, tick: int) -> bool:
+        """Set the price step; ``True`` if it really changed, and then the book is dropped until the next snapshot.
+
+        The venue announces each change up to four times. A step outside (0, 1) USDC is not one and changes nothing.
+        """
+        if tick == self._tick or not 0 < tick < PRICE_SCALE:
+            return False
+        self._tick = tick
+        self.invalidate()
+        return True
+
+    def invalidate(self) -> None:
+        """Drop everything the venue said of levels and tops: after a gap nothing of it can be trusted."""
+        self._up.replace(())
+        self._down.replace(())
+        self._synced = False
+        self._top = (None, None)
+        self._mirror.forget_half()
+
+    @property
+    def state(self) -> BookState:
+        """Whether the levels may be read. A locked book (bid equal to ask) is ``CROSSED`` too."""
+        if not self._synced:
+            return BookState.UNSYNCED
+        bid, ask = self.best_bid, self.best_ask
+        if bid is None or ask is None:
+            return BookState.EMPTY if bid is ask else BookState.ONE_SIDED
+        return BookState.CLEAN if bid < ask else BookState.CROSSED
+
+    @property
+    def tick(self) -> int:
+        """The price step, in ticks of 0.0001."""
+        return self._tick
+
+    @property
+    def best_bid(self) -> int | None:
+        """Up's best bid by the levels, in ticks; ``None`` when there is none."""
+        return self._up.best
+
+    @property
+    def best_ask(self) -> int | None:
+        """Up's best ask by the levels, in ticks; ``None`` when there is none."""
+        return _opposite(self._down.best)
+
+    @property
+    def best_bid_size(self) -> int:
+        """Micro-shares at the best bid of the levels, 0 when there is none."""
+        return self._up.best_size
+
+    @property
+    def best_ask_size(self) -> int:
+        """Micro-shares at the best ask of the levels, 0 when there is none."""
+        return self._down.best_size
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the levels contradict the top stated last.
+
+        For a moment that is the order of arrival; for long it is a lost delta.
+        """
+        return self._synced and self._top != (self.best_bid, self.best_ask)
+
+    @property
+    def mirror_sum_off(self) -> bool:
+        """Whether the two tokens, as stated, are not complements: the median of their summed mids is off 1 ± 0.05.
+
+        Needs a few samples (one per restatement of both tokens) before it accuses anyone.
+        """
+        return self._mirror.off
+
+    def quote(self) -> tuple[int, int, int, int] | None:
+        """Up's ``(bid, ask, bid size, ask size)`` from the latest statement or snapshot (signal definitions 2.3).
+
+        ``None`` unless 0 < bid < ask < 1. Both sizes are 0 unless the levels know both.
+        """
+        bid, ask = self._top
+        if bid is None or ask is None or not 0 < bid < ask < PRICE_SCALE:
+            return None
+        bid_size = self._up.sizes.get(bid, 0)
+        ask_size = self._down.sizes.get(PRICE_SCALE - ask, 0)
+        return (bid, ask, bid_size, ask_size) if bid_size and ask_size else (bid, ask, 0, 0)
+
+    def depth(self, levels: int) -> tuple[int, int]:
+        """Micro-shares in the first ``levels`` occupied levels of Up's bids and asks."""
+        return self._up.depth(levels), self._down.depth(levels)
+
+    def pressure(self, within_ticks: int, decay: float) -> tuple[float, float]:
+        """``(B, A)`` of signal definitions 2.7: Σ size·exp(−decay·k) over levels up to ``within_ticks`` from the touch.
+
+        ``k`` is the distance from the own side's touch in steps of the market's tick, sizes are micro-shares; the
+        definition takes 5 ticks and a decay of ½. Meaningless unless ``state`` is ``CLEAN``.
+        """
+        return (
+            self._up.pressure(within_ticks, self._tick, decay),
+            self._down.pressure(within_ticks, self._tick, decay),
+        )
+
+    def levels(self, outcome: Outcome) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        """``(bids, asks)`` of one token in its own prices, best first."""
+        own, other = self._ladders(outcome)
+        return tuple(own.walk()), tuple((PRICE_SCALE - price, size) for price, size in other.walk())
+
+    def _ladders(self, outcome: Outcome) -> tuple[_Ladder, _Ladder]:
+        return (self._up, self._down) if outcome is Outcome.UP else (self._down, self._up)
+
+    def _place(self, change: LevelChange, outcome: Outcome) -> None:
+        is_bid = change.side is Side.BUY
+        ladder = self._up if (outcome is Outcome.UP) is is_bid else self._down
+        ladder.put(change.price if is_bid else PRICE_SCALE - change.price, change.size)

@@ -1,0 +1,180 @@
+"""How much of a stretch of time the feed was truly watched.
+
+A connected socket proves nothing; an application event does. Each event vouches for the time from itself until
+``stale_after`` later, or until its socket is gone if that comes first, and nothing else is covered. So a socket that
+connects and stays silent, or flaps, covers nothing, and whatever comes after an instant never changes what was covered
+before it: an answer about ``[start, end)`` is the same whenever it is asked.
+
+Times are epoch nanoseconds and run forward. Adding and evicting cost amortised O(1); an answer costs as much as there
+were breaks in the window, however many events there were.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from enum import Enum, auto
+from itertools import chain, islice
+from typing import Final
+
+from engine.signals import FeedState
+
+
+class _Input(Enum):
+    CONNECTED = auto()
+    EVENT = auto()
+    SILENCE = auto()
+    DISCONNECTED = auto()
+
+
+_TRANSITIONS: Final[Mapping[FeedState, Mapping[_Input, FeedState]]] = {
+    FeedState.CONNECTING: {
+        _Input.CONNECTED: FeedState.SUBSCRIBED,
+        _Input.EVENT: FeedState.CONNECTING,
+        _Input.SILENCE: FeedState.CONNECTING,
+        _Input.DISCONNECTED: FeedState.BACKOFF,
+    },
+    FeedState.SUBSCRIBED: {
+        _Input.CONNECTED: FeedState.SUBSCRIBED,
+        _Input.EVENT: FeedState.LIVE,
+        _Input.SILENCE: FeedState.SUBSCRIBED,
+        _Input.DISCONNECTED: FeedState.BACKOFF,
+    },
+    FeedState.LIVE: {
+        _Input.CONNECTED: FeedState.SUBSCRIBED,
+        _Input.EVENT: FeedState.LIVE,
+        _Input.SILENCE: FeedState.STALE,
+        _Input.DISCONNECTED: FeedState.BACKOFF,
+    },
+    FeedState.BACKOFF: {
+        _Input.CONNECTED: FeedState.SUBSCRIBED,
+        _Input.EVENT: FeedState.BACKOFF,
+        _Input.SILENCE: FeedState.BACKOFF,
+        _Input.DISCONNECTED: FeedState.BACKOFF,
+    },
+}
+"""Silence is not remembered but found when asked, so ``STALE`` is left by the same rows as ``LIVE``."""
+
+_CONNECTED_STATES: Final = frozenset({FeedState.SUBSCRIBED, FeedState.LIVE})
+
+
+class _Span:
+    """One unbroken stretch of coverage, ``[start_ns, end_ns)``."""
+
+    __slots__ = ("end_ns", "start_ns")
+
+    def __init__(self, start_ns: int, end_ns: int) -> None:
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+
+
+def _overlap(start_ns: int, end_ns: int, from_ns: int, until_ns: int) -> int:
+    return max(0, min(end_ns, until_ns) - max(start_ns, from_ns))
+
+
+class Coverage:
+    """The truth about one market's feed: what was covered, how it broke, how long it was silent, how it stands.
+
+    ``evict`` bounds the memory: after it, questions may only be asked from that start on. ``last_event_ns`` is the
+    latest application event of any socket.
+    """
+
+    __slots__ = ("_silences", "_spans", "_stale_after_ns", "_state", "last_event_ns")
+
+    def __init__(self, *, stale_after_ns: int) -> None:
+        self._stale_after_ns = stale_after_ns
+        self._state = FeedState.CONNECTING
+        self._spans: deque[_Span] = deque()
+        # Stretches between neighbouring events, oldest first, without those that a later one is at least as long as.
+        self._silences: deque[tuple[int, int]] = deque()
+        self.last_event_ns: int | None = None
+
+    def connected(self, at_ns: int) -> None:
+        """A new socket is up; if there was one before, it is gone."""
+        self._end_span(at_ns)
+        self._step(_Input.CONNECTED)
+
+    def event(self, at_ns: int) -> None:
+        """An application event came in; without a socket it vouches for nothing and is no event."""
+        if not self.connected_now:
+            return
+        self._note_silence(at_ns)
+        until_ns = at_ns + self._stale_after_ns
+        if self._state is FeedState.LIVE and at_ns <= self._spans[-1].end_ns:
+            self._spans[-1].end_ns = until_ns
+        else:
+            self._spans.append(_Span(at_ns, until_ns))
+        self._step(_Input.EVENT)
+
+    def disconnected(self, at_ns: int) -> None:
+        """The socket is gone, or could not be had."""
+        self._end_span(at_ns)
+        self._step(_Input.DISCONNECTED)
+
+    def evict(self, start_ns: int) -> None:
+        """Forget what no question about ``start_ns`` or later needs; the latest stretch always stays."""
+        spans = self._spans
+        while len(spans) > 1 and max(spans[1].start_ns, spans[0].end_ns + 1) <= start_ns:
+            spans.popleft()
+        while self._silences and self._silences[0][1] <= start_ns:
+            self._silences.popleft()
+
+    def covered_ns(self, start_ns: int, end_ns: int) -> int:
+        """Nanoseconds of ``[start_ns, end_ns)`` that are covered."""
+        return sum(_overlap(start_ns, end_ns, span.start_ns, span.end_ns) for span in self._spans)
+
+    def gaps(self, start_ns: int, end_ns: int) -> int:
+        """Breaks of coverage that touch ``[start_ns, end_ns)``.
+
+        A break lasts from the end of one stretch to the start of the next, or until now; it counts even if it lasted no
+        time, because the socket was another one. Before the first event there is nothing to break.
+        """
+        resumed = chain((span.start_ns for span in islice(self._spans, 1, None)), (end_ns,))
+        return sum(
+            span.end_ns < end_ns and max(resumed_ns, span.end_ns + 1) > start_ns
+            for span, resumed_ns in zip(self._spans, resumed, strict=False)
+        )
+
+    def max_silence_ns(self, start_ns: int, end_ns: int) -> int:
+        """The longest part of ``[start_ns, end_ns)`` without an event; ``end_ns`` is not before the last event."""
+        last_ns = start_ns if self.last_event_ns is None else self.last_event_ns
+        longest = end_ns - max(last_ns, start_ns)
+        for from_ns, until_ns in self._silences:
+            longest = max(longest, _overlap(start_ns, end_ns, from_ns, until_ns))
+            if from_ns >= start_ns:
+                break
+        return longest
+
+    def state(self, now_ns: int) -> FeedState:
+        """How the feed stands at ``now_ns``, which is not before the last event."""
+        if self.last_event_ns is not None and now_ns - self.last_event_ns > self._stale_after_ns:
+            return _TRANSITIONS[self._state][_Input.SILENCE]
+        return self._state
+
+    @property
+    def connected_now(self) -> bool:
+        """Whether there is a socket."""
+        return self._state in _CONNECTED_STATES
+
+    @property
+    def live_since_ns(self) -> int | None:
+        """When the latest unbroken coverage of this socket began, ``None`` before its first event."""
+        return self._spans[-1].start_ns if self._state is FeedState.LIVE else None
+
+    def _step(self, happened: _Input) -> None:
+        self._state = _TRANSITIONS[self._state][happened]
+
+    def _end_span(self, at_ns: int) -> None:
+        if self._state is not FeedState.LIVE:
+            return
+        span = self._spans[-1]
+        span.end_ns = min(span.end_ns, at_ns)
+        if span.end_ns <= span.start_ns:
+            self._spans.pop()
+
+    def _note_silence(self, at_ns: int) -> None:
+        before_ns = 0 if self.last_event_ns is None else self.last_event_ns
+        while self._silences and self._silences[-1][1] - self._silences[-1][0] <= at_ns - before_ns:
+            self._silences.pop()
+        self._silences.append((before_ns, at_ns))
+        self.last_event_ns = at_ns

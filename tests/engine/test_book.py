@@ -1,0 +1,525 @@
+"""The book against a naive one, and each state it may be in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp, isclose
+from statistics import median
+
+import pytest
+from attrs import frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.book import Book
+from engine.events import BookSnapshot, Level, LevelChange
+from engine.markets import Market, Outcome, Side
+from engine.signals import BookState
+from engine.units import PRICE_SCALE
+
+UP, DOWN = Outcome.UP, Outcome.DOWN
+MARKET = Market(condition_id="0x" + "ab" * 32, up_asset_id="1111", down_asset_id="2222")
+ASSETS = {UP: "1111", DOWN: "2222"}
+
+
+def opposite(price: int | None) -> int | None:
+    return None if price is None else PRICE_SCALE - price
+
+
+def snapshot(
+    bids: Sequence[Level] = (), asks: Sequence[Level] = (), *, outcome: Outcome = UP, tick: int | None = None
+) -> BookSnapshot:
+    """What ``outcome``'s token shows of a book given in Up's prices."""
+    native = (bids, asks) if outcome is UP else (mirrored(asks), mirrored(bids))
+    return BookSnapshot(
+        market=MARKET.condition_id,
+        asset_id=ASSETS[outcome],
+        bids=tuple(native[0]),
+        asks=tuple(native[1]),
+        venue_ms=1,
+        tick=tick,
+    )
+
+
+def mirrored(levels: Sequence[Level]) -> tuple[Level, ...]:
+    return tuple((PRICE_SCALE - price, size) for price, size in levels)
+
+
+def change(
+    side: Side,
+    price: int,
+    size: int,
+    best_bid: int | None = None,
+    best_ask: int | None = None,
+    *,
+    outcome: Outcome = UP,
+) -> tuple[LevelChange, Outcome]:
+    """One entry about ``outcome``'s token, given in Up's prices and sides."""
+    if outcome is DOWN:
+        side, price, best_bid, best_ask = side.other, PRICE_SCALE - price, opposite(best_ask), opposite(best_bid)
+    entry = LevelChange(
+        asset_id=ASSETS[outcome], side=side, price=price, size=size, best_bid=best_bid, best_ask=best_ask
+    )
+    return entry, outcome
+
+
+def state_of(book: Book) -> BookState:
+    return book.state
+
+
+def accused(book: Book) -> bool:
+    return book.mirror_sum_off
+
+
+def synced(bids: Sequence[Level] = ((4800, 10),), asks: Sequence[Level] = ((5200, 20),), tick: int = 100) -> Book:
+    book = Book(Market(condition_id=MARKET.condition_id, up_asset_id="1111", down_asset_id="2222", tick=tick))
+    book.snapshot(snapshot(bids, asks), UP)
+    return book
+
+
+# -------------------------------------------------------------------------------------------- against a naive book
+
+
+@frozen(kw_only=True)
+class Step:
+    """One thing the venue says, in Up's prices."""
+
+    kind: str
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+    entries: tuple[tuple[Side, int, int], ...] = ()
+    top: tuple[int | None, int | None] = (None, None)
+    tick: int = 100
+
+
+prices = st.integers(1, 99).map(lambda cent: cent * 100) | st.integers(1, PRICE_SCALE - 1)
+sizes = st.just(0) | st.integers(1, 10**15)
+levels = st.lists(st.tuples(prices, sizes), max_size=8).map(tuple)
+stated = st.tuples(st.none() | prices, st.none() | prices)
+
+steps = st.one_of(
+    st.builds(Step, kind=st.just("snapshot"), bids=levels, asks=levels),
+    st.builds(
+        Step,
+        kind=st.just("change"),
+        entries=st.lists(st.tuples(st.sampled_from(Side), prices, sizes), min_size=1, max_size=4).map(tuple),
+        top=stated,
+    ),
+    st.builds(Step, kind=st.just("top"), top=stated),
+    st.builds(Step, kind=st.just("tick"), tick=st.sampled_from([0, 1, 10, 25, 50, 100, 1000, PRICE_SCALE])),
+    st.builds(Step, kind=st.just("invalidate")),
+)
+
+
+class NaiveBook:
+    """Two dicts in Up's prices; everything else is worked out anew on every read."""
+
+    def __init__(self) -> None:
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+        self.synced = False
+        self.tick = 100
+        self.stated: tuple[int | None, int | None] = (None, None)
+
+    def drop(self) -> None:
+        self.bids, self.asks, self.synced, self.stated = {}, {}, False, (None, None)
+
+    def take(self, step: Step) -> None:
+        if step.kind == "snapshot":
+            self.bids = {price: size for price, size in step.bids if size}
+            self.asks = {price: size for price, size in step.asks if size}
+            self.synced = True
+            self.stated = self.best()
+        elif step.kind == "change":
+            for side, price, size in step.entries if self.synced else ():
+                ladder = self.bids if side is Side.BUY else self.asks
+                ladder[price] = size
+                if not size:
+                    del ladder[price]
+            self.stated = self.best() if step.top == (None, None) else step.top
+        elif step.kind == "top":
+            self.stated = step.top
+        elif step.kind == "tick" and step.tick not in (self.tick, 0, PRICE_SCALE):
+            self.tick = step.tick
+            self.drop()
+        elif step.kind == "invalidate":
+            self.drop()
+
+    def best(self) -> tuple[int | None, int | None]:
+        return max(self.bids, default=None), min(self.asks, default=None)
+
+    def state(self) -> BookState:
+        if not self.synced:
+            return BookState.UNSYNCED
+        if not self.bids or not self.asks:
+            return BookState.ONE_SIDED if self.bids or self.asks else BookState.EMPTY
+        return BookState.CROSSED if max(self.bids) >= min(self.asks) else BookState.CLEAN
+
+    def levels(self, outcome: Outcome) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+        if outcome is UP:
+            bids, asks = list(self.bids.items()), list(self.asks.items())
+        else:
+            bids, asks = list(mirrored(list(self.asks.items()))), list(mirrored(list(self.bids.items())))
+        return tuple(sorted(bids, reverse=True)), tuple(sorted(asks))
+
+    def quote(self) -> tuple[int, int, int, int] | None:
+        bid, ask = self.stated
+        if bid is None or ask is None or not 0 < bid < ask < PRICE_SCALE:
+            return None
+        known = bid in self.bids and ask in self.asks
+        return bid, ask, self.bids[bid] if known else 0, self.asks[ask] if known else 0
+
+    def pressure(self) -> tuple[float, float]:
+        bids, asks = self.levels(UP)
+        return tuple(
+            sum(
+                size * exp(-abs(price - side[0][0]) / self.tick / 2)
+                for price, size in side
+                if abs(price - side[0][0]) <= 5 * self.tick
+            )
+            for side in (bids, asks)
+        )  # type: ignore[return-value]
+
+
+def tell(book: Book, step: Step, tokens: Sequence[Outcome]) -> None:
+    """Say one step to a book through the messages of ``tokens`` alone."""
+    if step.kind == "invalidate":
+        book.invalidate()
+    elif step.kind == "change":
+        book.change([change(*entry, *step.top, outcome=token) for entry in step.entries for token in tokens])
+    for token in tokens:
+        if step.kind == "snapshot":
+            book.snapshot(snapshot(step.bids, step.asks, outcome=token), token)
+        elif step.kind == "top":
+            native = step.top if token is UP else (opposite(step.top[1]), opposite(step.top[0]))
+            book.top(token, *native)
+        elif step.kind == "tick":
+            book.tick_size(step.tick)
+            book.tick_size(step.tick)
+
+
+def everything(book: Book) -> tuple[object, ...]:
+    return (
+        book.state,
+        book.tick,
+        book.best_bid,
+        book.best_ask,
+        book.best_bid_size,
+        book.best_ask_size,
+        book.quote(),
+        book.diverged,
+        book.depth(3),
+        book.pressure(5, 0.5),
+        book.levels(UP),
+        book.levels(DOWN),
+    )
+
+
+@given(st.lists(steps, max_size=30))
+def test_equals_a_naive_book_after_every_message(script: list[Step]) -> None:
+    book, naive = Book(MARKET), NaiveBook()
+    for step in script:
+        tell(book, step, [UP, DOWN])
+        naive.take(step)
+        bids, asks = naive.levels(UP)
+        assert state_of(book) is naive.state()
+        assert book.tick == naive.tick
+        assert (book.best_bid, book.best_ask) == naive.best()
+        assert (book.best_bid_size, book.best_ask_size) == (bids[0][1] if bids else 0, asks[0][1] if asks else 0)
+        assert book.quote() == naive.quote()
+        assert book.diverged == (naive.synced and naive.stated != naive.best())
+        for count in (0, 1, 3, 100):
+            assert book.depth(count) == tuple(sum(size for _, size in side[:count]) for side in (bids, asks))
+        assert book.levels(UP) == (bids, asks)
+        assert book.levels(DOWN) == naive.levels(DOWN)
+        assert all(isclose(*pair, rel_tol=1e-12) for pair in zip(book.pressure(5, 0.5), naive.pressure(), strict=True))
+
+
+@given(st.lists(steps, max_size=30))
+def test_one_token_or_both_tell_the_same_book(script: list[Step]) -> None:
+    books = [(Book(MARKET), tokens) for tokens in ([UP], [DOWN], [UP, DOWN], [DOWN, UP])]
+    for step in script:
+        for book, tokens in books:
+            tell(book, step, tokens)
+        first, *others = (everything(book) for book, _ in books)
+        assert all(other == first for other in others)
+
+
+@given(st.lists(steps, max_size=20))
+def test_the_mirror_image_of_a_script_gives_the_mirror_image_of_the_book(script: list[Step]) -> None:
+    straight, swapped = Book(MARKET), Book(MARKET)
+    for step in script:
+        tell(straight, step, [UP])
+        image = Step(
+            kind=step.kind,
+            bids=mirrored(step.asks),
+            asks=mirrored(step.bids),
+            entries=tuple((side.other, PRICE_SCALE - price, size) for side, price, size in step.entries),
+            top=(opposite(step.top[1]), opposite(step.top[0])),
+            tick=step.tick,
+        )
+        tell(swapped, image, [UP])
+        assert straight.levels(UP) == swapped.levels(DOWN)
+        assert straight.depth(2) == swapped.depth(2)[::-1]
+        assert straight.pressure(5, 0.5) == swapped.pressure(5, 0.5)[::-1]
+
+
+# ----------------------------------------------------------------------------------------------- states, one by one
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "state", "quote"),
+    [
+        ([(4800, 10)], [(5200, 20)], BookState.CLEAN, (4800, 5200, 10, 20)),
+        ([(5300, 10)], [(5200, 20)], BookState.CROSSED, None),
+        ([(5200, 10)], [(5200, 20)], BookState.CROSSED, None),
+        ([(4800, 10)], [], BookState.ONE_SIDED, None),
+        ([], [(5200, 20)], BookState.ONE_SIDED, None),
+        ([], [], BookState.EMPTY, None),
+        ([(100, 10)], [(9900, 20)], BookState.CLEAN, (100, 9900, 10, 20)),
+    ],
+    ids=["clean", "crossed", "locked", "bids only", "asks only", "empty", "ghost"],
+)
+def test_state_and_quote_of_a_snapshot(
+    bids: list[Level], asks: list[Level], state: BookState, quote: tuple[int, int, int, int] | None
+) -> None:
+    book = synced(bids, asks)
+    assert state_of(book) is state
+    assert book.quote() == quote
+
+
+def test_a_new_book_is_unsynced_and_has_nothing() -> None:
+    book = Book(MARKET)
+    assert state_of(book) is BookState.UNSYNCED
+    assert (book.best_bid, book.best_ask, book.best_bid_size, book.best_ask_size) == (None, None, 0, 0)
+    assert book.quote() is None
+    assert book.depth(10) == (0, 0)
+    assert book.pressure(5, 0.5) == (0.0, 0.0)
+    assert not book.diverged
+    assert not accused(book)
+
+
+def test_a_crossed_book_is_clean_again_after_one_clean_message() -> None:
+    book = synced()
+    book.change([change(Side.BUY, 5300, 5, 5300, 5200)])
+    assert state_of(book) is BookState.CROSSED
+    assert book.quote() is None
+    book.change([change(Side.BUY, 5300, 0, 4800, 5200)])
+    assert state_of(book) is BookState.CLEAN
+    assert book.quote() == (4800, 5200, 10, 20)
+
+
+def test_a_message_is_settled_once_all_its_entries_are_in() -> None:
+    book = synced()
+    book.change([change(Side.BUY, 5300, 5, 5300, 5400), change(Side.SELL, 5200, 0), change(Side.SELL, 5400, 7)])
+    assert state_of(book) is BookState.CLEAN
+    assert book.quote() == (5300, 5400, 5, 7)
+    assert not book.diverged
+
+
+def test_snapshot_levels_in_any_order_the_later_of_two_and_no_size_zero() -> None:
+    book = synced([(4700, 1), (4900, 0), (4800, 2), (4700, 3)], [(5300, 4), (5200, 5)])
+    assert book.levels(UP) == (((4800, 2), (4700, 3)), ((5200, 5), (5300, 4)))
+
+
+def test_levels_at_zero_and_one_are_no_levels() -> None:
+    book = synced([(0, 1), (4800, 2)], [(PRICE_SCALE, 3), (5200, 4)])
+    book.change([change(Side.BUY, 0, 9), change(Side.SELL, PRICE_SCALE, 9)])
+    assert book.levels(UP) == (((4800, 2),), ((5200, 4),))
+
+
+def test_a_snapshot_replaces_the_book_of_both_tokens() -> None:
+    book = synced([(4800, 1), (4700, 1)], [(5200, 1), (5300, 1)])
+    book.snapshot(snapshot([(4000, 2)], [(6000, 3)], outcome=DOWN), DOWN)
+    assert book.levels(UP) == (((4000, 2),), ((6000, 3),))
+
+
+def test_changes_before_the_first_snapshot_touch_no_level_but_their_top_is_quoted() -> None:
+    book = Book(MARKET)
+    book.change([change(Side.BUY, 4800, 10, 4800, 5200)])
+    assert book.levels(UP) == ((), ())
+    assert state_of(book) is BookState.UNSYNCED
+    assert book.quote() == (4800, 5200, 0, 0)
+    assert not book.diverged
+
+
+def test_a_message_without_any_top_leaves_no_outdated_one() -> None:
+    book = Book(MARKET)
+    book.change([change(Side.BUY, 4800, 10, 4800, 5200)])
+    book.change([change(Side.BUY, 4900, 10)])
+    assert book.quote() is None
+
+
+def test_old_messages_without_tops_are_quoted_from_the_levels() -> None:
+    book = synced()
+    book.change([change(Side.BUY, 4900, 30)])
+    assert book.quote() == (4900, 5200, 30, 20)
+
+
+@pytest.mark.parametrize(
+    "top", [(None, 5200), (4800, None), (None, None), (0, 5200), (4800, PRICE_SCALE), (5200, 5200)]
+)
+def test_an_invalid_stated_top_is_no_quote(top: tuple[int | None, int | None]) -> None:
+    book = synced()
+    book.top(UP, *top)
+    assert book.quote() is None
+    book.top(UP, 4800, 5200)
+    assert book.quote() == (4800, 5200, 10, 20)
+
+
+def test_a_stated_top_that_the_levels_do_not_have_is_quoted_without_sizes_and_shows_as_divergence() -> None:
+    book = synced()
+    book.top(DOWN, 4900, 5100)
+    assert book.quote() == (4900, 5100, 0, 0)
+    assert book.diverged
+    book.change([change(Side.BUY, 4900, 3, 4900, 5100), change(Side.SELL, 5100, 4, 4900, 5100)])
+    assert book.quote() == (4900, 5100, 3, 4)
+    assert not book.diverged
+
+
+def test_ups_own_statement_wins_within_a_message() -> None:
+    book = synced()
+    book.change(
+        [change(Side.BUY, 4900, 3, 4900, 5200), change(Side.BUY, 4900, 3, 4700, 5300, outcome=DOWN)],
+    )
+    assert book.quote() == (4900, 5200, 3, 20)
+
+
+def test_a_gap_drops_levels_and_tops_until_the_next_snapshot() -> None:
+    book = synced()
+    book.invalidate()
+    assert state_of(book) is BookState.UNSYNCED
+    assert book.quote() is None
+    assert book.levels(UP) == ((), ())
+    book.change([change(Side.BUY, 4900, 3)])
+    assert book.levels(UP) == ((), ())
+    book.snapshot(snapshot([(4800, 1)], [(5200, 1)]), UP)
+    assert state_of(book) is BookState.CLEAN
+
+
+# ----------------------------------------------------------------------------------------------------- tick changes
+
+
+def test_a_tick_change_said_four_times_happens_once() -> None:
+    book = synced()
+    assert [book.tick_size(10) for _ in range(4)] == [True, False, False, False]
+    assert book.tick == 10
+    assert state_of(book) is BookState.UNSYNCED
+    assert book.quote() is None
+
+
+def test_the_repeats_of_a_tick_change_spare_a_snapshot_that_came_between() -> None:
+    book = synced()
+    assert book.tick_size(10)
+    book.snapshot(snapshot([(4805, 1)], [(4815, 2)]), UP)
+    assert not book.tick_size(10)
+    assert not book.tick_size(10)
+    assert book.quote() == (4805, 4815, 1, 2)
+
+
+def test_a_snapshot_brings_its_own_tick() -> None:
+    book = synced()
+    book.snapshot(snapshot([(4805, 1)], [(4815, 2)], tick=10), UP)
+    assert book.tick == 10
+    assert state_of(book) is BookState.CLEAN
+    assert not book.tick_size(10)
+
+
+@pytest.mark.parametrize("tick", [-1, 0, PRICE_SCALE])
+def test_an_impossible_tick_changes_nothing(tick: int) -> None:
+    book = synced()
+    assert not book.tick_size(tick)
+    assert book.tick == 100
+    assert state_of(book) is BookState.CLEAN
+
+
+# ----------------------------------------------------------------------------------------------- depth and pressure
+
+
+def test_pressure_reaches_five_steps_from_each_touch_and_fades_by_the_market_s_tick() -> None:
+    bids = [(4800, 100), (4600, 10), (4300, 1), (4200, 1_000_000)]
+    book = synced(bids, [(5200, 7)])
+    assert book.pressure(5, 0.5) == (100 + 10 * exp(-1.0) + exp(-2.5), 7.0)
+    assert synced(bids, [(5200, 7)], tick=1000).pressure(5, 0.0) == (1_000_111.0, 7.0)
+
+
+def test_depth_sums_occupied_levels_only() -> None:
+    book = synced([(4800, 1), (4000, 2), (100, 4)], [(5200, 8)])
+    assert [book.depth(count) for count in (-1, 0, 1, 2, 3, 4)] == [(0, 0), (0, 0), (1, 8), (3, 8), (7, 8), (7, 8)]
+
+
+# ------------------------------------------------------------------------------------------------------ mirror guard
+
+
+def pair(book: Book, up_bid: int, down_bid: int) -> None:
+    """Both tokens state their tops, each in its own prices, one cent wide."""
+    book.top(UP, up_bid, up_bid + 100)
+    book.top(DOWN, down_bid, down_bid + 100)
+
+
+def test_complementary_tokens_are_never_accused() -> None:
+    book = Book(MARKET)
+    for up_bid in range(100, 9800, 100):
+        pair(book, up_bid, 9900 - up_bid)
+        assert not accused(book)
+
+
+@given(st.lists(st.tuples(st.integers(100, 9800), st.integers(100, 9800)), max_size=40))
+def test_mirror_guard_equals_the_median_of_the_last_fifteen_sums(tops: list[tuple[int, int]]) -> None:
+    book = Book(MARKET)
+    for count, (up_bid, down_bid) in enumerate(tops, start=1):
+        pair(book, up_bid, down_bid)
+        sums = [up + down + 100 for up, down in tops[:count]]
+        assert accused(book) == (count >= 5 and abs(median(sums[-15:]) - PRICE_SCALE) > 500)
+
+
+@pytest.mark.parametrize(("excess", "off"), [(500, False), (501, True), (-500, False), (-501, True)])
+def test_the_guard_s_bounds(excess: int, off: bool) -> None:
+    book = Book(MARKET)
+    for _ in range(5):
+        pair(book, 5000, 4900 + excess)
+    assert accused(book) is off
+
+
+def test_the_guard_forgives_single_misfits_and_recovers() -> None:
+    book = Book(MARKET)
+    for number in range(15):
+        pair(book, 5000, 4900 if number % 3 else 9000)
+    assert not accused(book)
+    for _ in range(15):
+        pair(book, 5000, 9000)
+    assert accused(book)
+    for _ in range(8):
+        pair(book, 5000, 4900)
+    assert not accused(book)
+
+
+def test_one_token_alone_and_undefined_tops_are_no_samples() -> None:
+    book = Book(MARKET)
+    for _ in range(50):
+        book.top(UP, 9000, 9100)
+        book.top(DOWN, None, 9100)
+        book.top(DOWN, 9100, 9100)
+    assert not accused(book)
+
+
+def test_a_half_sample_does_not_outlive_a_gap() -> None:
+    book = Book(MARKET)
+    for _ in range(10):
+        book.top(UP, 9000, 9100)
+        book.invalidate()
+        book.top(DOWN, 9000, 9100)
+        book.invalidate()
+    assert not accused(book)
+
+
+def test_the_guard_reads_messages_and_snapshots_of_either_token() -> None:
+    by_message, by_snapshot = Book(MARKET), Book(MARKET)
+    for _ in range(5):
+        by_message.change(
+            [change(Side.BUY, 4800, 1, 4800, 5200), change(Side.BUY, 4800, 1, 6800, 7200, outcome=DOWN)],
+        )
+        by_snapshot.snapshot(snapshot([(4800, 1)], [(5200, 1)]), UP)
+        by_snapshot.snapshot(snapshot([(6800, 1)], [(7200, 1)], outcome=DOWN), DOWN)
+    assert accused(by_message)
+    assert accused(by_snapshot)
