@@ -1,0 +1,221 @@
+"""What a peer's bytes may cost, judged before the WebSocket library sees them.
+
+trio-websocket counts characters instead of bytes, counts no fragments, keeps the body of a refusal whatever its length,
+and says nothing when the peer hangs up during the upgrade. So the reply to the upgrade and the *headers* of all frames
+are read here first, and a budget that is broken is a `FeedFault`. Validity stays the library's business.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import trio
+
+from actors.faults import EXCERPT_CHARACTERS, FaultKind, FeedFault, parse_retry_after
+
+HEADER_BLOCK_BYTES: Final = 16 * 1024
+"""Longest reply to the upgrade, up to and including its empty line."""
+
+STATUS_KINDS: Final = {403: FaultKind.BLOCKED, 429: FaultKind.RATE_LIMITED}
+"""Kinds of fault of the HTTP statuses that refuse the upgrade; every other status is `handshake`."""
+
+_SWITCHING_PROTOCOLS: Final = 101
+_EMPTY_LINE: Final = re.compile(rb"\n\r?\n")
+_STATUS: Final = re.compile(rb"HTTP/\d\.\d (\d{3})\b")
+_HEADER: Final = re.compile(r"^(retry-after|date):[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+
+_FIN: Final = 0x80
+_CONTROL: Final = 0x08
+_MASKED: Final = 0x80
+_LENGTH: Final = 0x7F
+_EXTENDED_LENGTH_BYTES: Final = {126: 2, 127: 8}
+
+
+class UpgradeReply:
+    """The peer's answer to the upgrade request, until its header block is complete."""
+
+    def __init__(self) -> None:
+        self._block = bytearray()
+        self.complete = False
+
+    def receive(self, data: bytes | bytearray) -> bytes:
+        """Takes received bytes; returns those of them that follow the header block (frames).
+
+        Raises FeedFault `blocked` (403), `rate_limited` (429) or `handshake` (any other refusal, a block without end,
+        `b""` for a peer that hung up). Does not wait for the body of a refusal: it may never end.
+        """
+        self._block += data
+        end = _EMPTY_LINE.search(self._block)
+        if (end.end() if end else len(self._block)) > HEADER_BLOCK_BYTES:
+            raise FeedFault(FaultKind.HANDSHAKE, f"more than {HEADER_BLOCK_BYTES} bytes of HTTP headers")
+        if not data:
+            raise FeedFault(FaultKind.HANDSHAKE, "the peer hung up during the upgrade")
+        if end is None:
+            return b""
+        self.complete = True
+        block, frames = bytes(self._block[: end.end()]), bytes(self._block[end.end() :])
+        self._block.clear()
+        _raise_refusal(block, frames)
+        return frames
+
+
+def _raise_refusal(block: bytes, body: bytes) -> None:
+    """Raises unless the status is 101."""
+    found = _STATUS.match(block)
+    if found is None:
+        raise FeedFault(FaultKind.HANDSHAKE, f"not HTTP: {_excerpt(block)}")
+    status = int(found[1])
+    if status == _SWITCHING_PROTOCOLS:
+        return
+    kind = STATUS_KINDS.get(status, FaultKind.HANDSHAKE)
+    headers = {name.lower(): value for name, value in _HEADER.findall(block.decode("latin-1"))}
+    raise FeedFault(
+        kind,
+        f"HTTP {status} {_excerpt(body)}",
+        retry_after=None if kind is FaultKind.HANDSHAKE else _retry_after(headers),
+    )
+
+
+def _excerpt(data: bytes) -> str:
+    return data[:EXCERPT_CHARACTERS].decode("utf-8", "replace")
+
+
+def _retry_after(headers: dict[str, str]) -> float | None:
+    """Seconds to wait. A date is compared with the peer's own Date: both clocks are then the same clock."""
+    wanted = headers.get("retry-after", "").strip()
+    try:
+        now_epoch_s = parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return parse_retry_after(wanted, now_epoch_s=0.0) if wanted.isdecimal() else None
+    return parse_retry_after(wanted, now_epoch_s=now_epoch_s)
+
+
+class FrameMeter:
+    """Walks over frame headers and counts, since the last complete message, bytes of payload, frames and time.
+
+    Control frames count as frames, too: the library handles a flood of them without ever yielding to other tasks.
+    """
+
+    def __init__(self, *, message_bytes: int, message_frames: int) -> None:
+        self._message_bytes = message_bytes
+        self._message_frames = message_frames
+        self._header = bytearray()
+        self._payload_left = 0
+        self._ends_message = False
+        self._bytes = 0
+        self._frames = 0
+        self.began: float | None = None
+        """When the first frame of the message under way came, in the caller's seconds; None between messages."""
+
+    def receive(self, data: bytes | bytearray, now: float) -> None:
+        """Takes received bytes (whole or partial frames).
+
+        Raises FeedFault `oversize` as soon as a frame *claims* to make its message too large, and `protocol` for one
+        frame too many.
+        """
+        position = 0
+        while position < len(data):
+            if self._payload_left:
+                position += self._skip(len(data) - position)
+            else:
+                position += self._take_header(data, position, now)
+
+    def _skip(self, available: int) -> int:
+        skipped = min(self._payload_left, available)
+        self._payload_left -= skipped
+        if not self._payload_left:
+            self._end_frame()
+        return skipped
+
+    def _take_header(self, data: bytes | bytearray, position: int, now: float) -> int:
+        header, start = self._header, position
+        while (missing := _header_bytes(header) - len(header)) and position < len(data):
+            header += data[position : position + missing]
+            position = min(position + missing, len(data))
+        if not missing:
+            self._begin_frame(header, now)
+            header.clear()
+        return position - start
+
+    def _begin_frame(self, header: bytearray, now: float) -> None:
+        control = bool(header[0] & _CONTROL)
+        self._payload_left = _payload_bytes(header)
+        self._ends_message = bool(header[0] & _FIN) and not control
+        self._frames += 1
+        if self._frames > self._message_frames:
+            raise FeedFault(FaultKind.PROTOCOL, f"more than {self._message_frames} frames without a complete message")
+        if not control:
+            self._charge(self._payload_left, now)
+        if not self._payload_left:
+            self._end_frame()
+
+    def _charge(self, payload_bytes: int, now: float) -> None:
+        if self.began is None:
+            self.began = now
+        self._bytes += payload_bytes
+        if self._bytes > self._message_bytes:
+            raise FeedFault(FaultKind.OVERSIZE, f"a message of {self._bytes} bytes or more")
+
+    def _end_frame(self) -> None:
+        if self._ends_message:
+            self.began, self._bytes, self._frames, self._ends_message = None, 0, 0, False
+
+
+class GuardedStream(trio.abc.Stream):
+    """The peer's byte stream with its budgets: a byte that breaks one never reaches the library.
+
+    `message_bytes` and `message_frames` bound each message; `meter` tells how old the one under way is, on trio's
+    clock; `received` counts all bytes. Besides the errors of any stream, receiving and sending raise FeedFault.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, *, message_bytes: int, message_frames: int) -> None:
+        self._stream = stream
+        self._reply = UpgradeReply()
+        self.meter = FrameMeter(message_bytes=message_bytes, message_frames=message_frames)
+        self.received = 0
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """As of any stream, once the bytes have been judged."""
+        with self._fault_of_upgrade():
+            data = await self._stream.receive_some(max_bytes)
+        self.received += len(data)
+        frames = data if self._reply.complete else self._reply.receive(data)
+        self.meter.receive(frames, trio.current_time())
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """As of any stream."""
+        with self._fault_of_upgrade():
+            await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """As of any stream."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        """Closes the stream underneath."""
+        await self._stream.aclose()
+
+    @contextmanager
+    def _fault_of_upgrade(self) -> Iterator[None]:
+        """Until the upgrade is through, the library takes a broken stream for a reason to wait."""
+        try:
+            yield
+        except trio.BrokenResourceError as error:
+            if self._reply.complete:
+                raise
+            raise FeedFault(FaultKind.HANDSHAKE, f"broken during the upgrade: {error}") from error
+
+
+def _header_bytes(header: bytearray) -> int:
+    """Length of the frame header that begins so (RFC 6455, 5.2), as far as it can be known yet."""
+    if len(header) < 2:
+        return 2
+    return 2 + _EXTENDED_LENGTH_BYTES.get(header[1] & _LENGTH, 0) + (4 if header[1] & _MASKED else 0)
+
+
+def _payload_bytes(header: bytearray) -> int:
+    extended = _EXTENDED_LENGTH_BYTES.get(header[1] & _LENGTH, 0)
+    return int.from_bytes(header[2 : 2 + extended], "big") if extended else header[1] & _LENGTH
