@@ -71,6 +71,12 @@ def test_statistics_tell_the_whole_story() -> None:
     )
 
 
+def test_statistics_begin_at_nothing() -> None:
+    statistics = mailbox(Overflow.REFUSE).statistics()
+    assert (statistics.depth, statistics.received, statistics.dropped, statistics.refused) == (0, 0, 0, 0)
+    assert statistics.high_water == 0
+
+
 @pytest.mark.parametrize("capacity", [0, -1])
 @pytest.mark.parametrize("overflow", list(Overflow))
 def test_a_box_without_room_is_refused(capacity: int, overflow: Overflow) -> None:
