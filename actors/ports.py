@@ -12,6 +12,7 @@ from attrs import Factory, field, frozen
 from actors.clock import Clock
 
 Dial = Callable[[str], Awaitable[trio.abc.Stream]]
+"""From a URL to a connected byte stream (TCP and TLS done); raises FeedFault. ``actors.dial.dial`` is the real one."""
 
 
 @frozen(kw_only=True)

@@ -340,8 +340,9 @@ class Engine:
             series=target.series,
             slug=target.slug if market is None else market.slug,
             condition_id=target.condition_id if market is None else market.condition_id,
+            start_ns=target.start_ns if market is None else market.start_ns,
             phase=phase_of(target, market, now_ns),
-            feed_state=FeedState.QUARANTINED if player is None else player.feed_state,
+            feed_state=_absent_feed(report) if player is None else player.feed_state,
             actor=ChildState.STOPPED if report is None else report.state,
             restarts=0 if report is None else report.restarts,
             epoch=seat.epoch,
@@ -355,6 +356,11 @@ class Engine:
 def _joined(seat: Seat) -> Joined:
     target = seat.target
     return Joined(target=target.key, underlying=target.underlying, first_deadline_ns=seat.first_deadline_ns)
+
+
+def _absent_feed(report: ChildReport | None) -> FeedState:
+    quarantined = report is not None and report.state is ChildState.QUARANTINED
+    return FeedState.QUARANTINED if quarantined else FeedState.CLOSED
 
 
 def _follow_settings(what: str | FollowSettings) -> FollowSettings:

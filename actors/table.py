@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Protocol
 
 import trio
@@ -15,6 +16,7 @@ from rich.text import Text
 from actors.health import EngineHealth, MarketHealth
 from engine.markets import MarketPhase
 from engine.signals import AggregateSignal, FeedState, MarketSignals, SignalType
+from engine.units import NS_PER_S
 
 DIRECTION_THRESHOLD = 0.1
 SERIES_ORDER = ("5m", "15m", "1h", "4h", "1d")
@@ -60,12 +62,9 @@ class Row:
 async def show_table(board: Board, *, refresh_s: float, console: Console, caption: str = "") -> None:
     """Redraw the board every ``refresh_s`` seconds of the trio clock until cancelled; the last state stays on screen."""
     with Live(draw(board, caption), console=console, auto_refresh=False, transient=False) as live:
-        try:
-            while True:
-                live.update(draw(board, caption), refresh=True)
-                await trio.sleep(refresh_s)
-        finally:
+        while True:
             live.update(draw(board, caption), refresh=True)
+            await trio.sleep(refresh_s)
 
 
 def draw(board: Board, caption: str = "") -> RenderableType:
@@ -106,7 +105,7 @@ def _markets(rows: Sequence[Row]) -> Table:
 
 def _cells(row: Row) -> list[Text]:
     signal, market = row.signal, row.market
-    name = Text(market.slug or market.target, style=PHASE_STYLES[market.phase])
+    name = Text(_name(market), style=PHASE_STYLES[market.phase])
     feed = Text(_feed(market), style=FEED_STYLES[market.feed_state])
     if signal is None:
         return [name, *(Text("·", style="dim") for _ in range(9)), Text("waiting", style="dim"), feed]
@@ -125,6 +124,13 @@ def _cells(row: Row) -> list[Text]:
         _verdict(signal),
         feed,
     ]
+
+
+def _name(market: MarketHealth) -> str:
+    """Series and opening time (UTC) of a slot; whatever a fixed market is called."""
+    if market.series is None or market.start_ns is None:
+        return market.slug or market.target
+    return f"{market.series} {datetime.fromtimestamp(market.start_ns // NS_PER_S, UTC):%d %H:%M}Z"
 
 
 def _verdict(signal: MarketSignals) -> Text:
@@ -155,7 +161,7 @@ def _order(row: Row) -> tuple[str, int, str]:
     family = (row.market.series or "").partition("-")[2]
     place = SERIES_ORDER.index(family) if family in SERIES_ORDER else len(SERIES_ORDER)
     underlying = (row.market.series or "~").partition("-")[0]
-    return underlying, place, row.market.target
+    return underlying, place, f"{row.market.start_ns or 0:020d}{row.market.target}"
 
 
 def _left(signal: MarketSignals) -> str:

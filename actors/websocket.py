@@ -5,7 +5,7 @@ out of scopes that nobody cancelled, and raises whatever h11 and wsproto raise. 
 inside one task that outlives the caller's block by at most `close_s`, and all that leaves it becomes one `FeedFault`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, NoReturn, cast
 
@@ -19,9 +19,7 @@ from wsproto.utilities import ProtocolError
 from actors.dial import Address, parse_url
 from actors.faults import FaultKind, FeedFault
 from actors.guard import GuardedStream
-
-Dial = Callable[[str], Awaitable[trio.abc.Stream]]
-"""From a URL to a connected byte stream (TCP and TLS done); raises FeedFault. `actors.dial.dial` is the real one."""
+from actors.ports import Dial
 
 PING: Final = "PING"
 PONG: Final = "PONG"

@@ -69,14 +69,19 @@ class VenueSettings:
     ca_file: str | None = None
 
 
+def _longer_than_ping(instance: FeedSettings, attribute: Attribute[Any], value: float) -> None:
+    if value <= instance.ping_every_s:
+        raise ValueError(f"{attribute.name} must be longer than ping_every_s")
+
+
 @frozen(kw_only=True)
 class FeedSettings:
     """Deadlines and limits of one socket (seconds and bytes)."""
 
     connect_s: float = field(default=8.0, validator=[gt(0), le(10.0)])
     close_s: float = field(default=1.0, validator=[gt(0), le(2.0)])
-    ping_every_s: float = field(default=10.0, validator=[gt(0), le(50.0)])
-    pong_within_s: float = field(default=30.0, validator=[gt(0), le(120.0)])
+    ping_every_s: float = field(default=10.0, validator=[gt(0), le(25.0)])
+    pong_within_s: float = field(default=30.0, validator=[gt(0), le(120.0), _longer_than_ping])
     first_event_s: float = field(default=5.0, validator=[gt(0), le(60.0)])
     idle_s: float = field(default=30.0, validator=[gt(0), le(600.0)])
     resync_s: float = field(default=5.0, validator=[gt(0), le(60.0)])

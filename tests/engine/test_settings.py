@@ -29,7 +29,7 @@ BOUNDS: list[tuple[type, str, float, float | None, float]] = [
     (ScoringSettings, "outage_grace_s", 0.0, 0.0, 120.0),
     (FeedSettings, "connect_s", 0.0, None, 10.0),
     (FeedSettings, "close_s", 0.0, None, 2.0),
-    (FeedSettings, "ping_every_s", 0.0, None, 50.0),
+    (FeedSettings, "ping_every_s", 0.0, None, 25.0),
     (FeedSettings, "pong_within_s", 0.0, None, 120.0),
     (FeedSettings, "first_event_s", 0.0, None, 60.0),
     (FeedSettings, "idle_s", 0.0, None, 600.0),
@@ -157,3 +157,8 @@ def test_settings_are_frozen_values() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Settings().follow = ()  # type: ignore[misc]
     assert attrs.evolve(Settings(), scoring=ScoringSettings(window_s=60.0)) != Settings()
+
+
+def test_the_answer_to_a_ping_may_take_longer_than_the_next_ping() -> None:
+    with pytest.raises(ValueError, match="pong_within_s must be longer than ping_every_s"):
+        FeedSettings(ping_every_s=20.0, pong_within_s=20.0)
