@@ -1,0 +1,82 @@
+"""What to follow at any instant: a function of the follow list, the calendar and the clock, and of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.errors import UnknownSlug
+from engine.markets import Target
+from engine.series import NAMES, SERIES, series_named, slot_of_slug
+from engine.settings import DiscoverySettings, FollowSettings
+from engine.units import to_ns
+
+
+class FollowBook:
+    """The follow list, and which targets it means when.
+
+    A slot of a followed series is due from ``warm_s`` before its start and kept until ``retire_after_s`` after its end;
+    a market followed by slug or condition id is due and kept for as long as it is followed. Its key is that name; the
+    slug of a slot is the key of the slot, so nothing has two keys because it is followed in two ways.
+    """
+
+    def __init__(self, settings: DiscoverySettings) -> None:
+        self._warm_ns = to_ns(settings.warm_s)
+        self._retire_after_ns = to_ns(settings.retire_after_s)
+        self._follows: dict[str, FollowSettings] = {}
+
+    def follow(self, follow: FollowSettings) -> None:
+        """Add to the list; twice is the same as once. Raises ``UnknownSlug`` for a series that is none."""
+        if follow.series is not None:
+            series_named(follow.series)
+        self._follows[follow.name] = follow
+
+    def unfollow(self, name: str) -> None:
+        """Take off the list what was followed by this name; any other name is ignored."""
+        self._follows.pop(name, None)
+
+    def due(self, now_ns: int) -> Iterator[Target]:
+        """Every target to be followed at ``now_ns``, slots that are over excepted; a target may come twice."""
+        for follow in self._follows.values():
+            if follow.series is None:
+                yield _fixed_target(follow)
+                continue
+            series = SERIES[follow.series]
+            slot = series.slot_at(now_ns)
+            while slot.start_ns - self._warm_ns <= now_ns:
+                yield slot.target()
+                slot = series.next(slot)
+
+    def keeps(self, target: Target, end_ns: int, now_ns: int) -> bool:
+        """Whether a target that was due, and that ends at ``end_ns`` for all that is known, is still to be followed."""
+        if target.key in self._follows:
+            return True
+        return target.series in self._follows and now_ns < end_ns + self._retire_after_ns
+
+    def next_ns(self, now_ns: int, present: Iterable[tuple[Target, int]]) -> int | None:
+        """The next instant at which something is due, or no longer kept of the ``present`` targets and their ends.
+
+        ``None`` when the clock alone will never change anything.
+        """
+        appearing = [
+            # The next slot to appear begins where the last one that has appeared ends.
+            SERIES[follow.series].slot_at(now_ns + self._warm_ns).end_ns - self._warm_ns
+            for follow in self._follows.values()
+            if follow.series is not None
+        ]
+        retiring = [end_ns + self._retire_after_ns for target, end_ns in present if target.key not in self._follows]
+        return min([*appearing, *retiring], default=None)
+
+
+def _fixed_target(follow: FollowSettings) -> Target:
+    if follow.slug is None:
+        return Target(key=follow.name, condition_id=follow.condition_id)
+    try:
+        return slot_of_slug(follow.slug).target()
+    except UnknownSlug:
+        return Target(key=follow.slug, slug=follow.slug, underlying=_underlying(follow.slug))
+
+
+def _underlying(slug: str) -> str:
+    """The underlying that a slug outside the calendar begins with, else the first one."""
+    named = (ticker for ticker, name in NAMES.items() if slug.startswith((f"{ticker}-", f"{name}-")))
+    return next(named, next(iter(NAMES))).upper()
