@@ -1163,6 +1163,8 @@ async def test_cancelling_run_cancels_the_children_at_once(
             await supervisor.start(ChildSpec(name=name, run=Life(name, diary).run, stop=lambda: None))
         nursery.cancel_scope.cancel()
     assert Counter(diary) == Counter(["a begins", "b begins", "a ends", "b ends"])
+    with pytest.raises(SupervisorStopped):
+        supervisor.start_soon(ChildSpec(name="late", run=serve))
     await supervisor.stop()
     assert trio.current_time() == 0.0
 
