@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.clock import Clock
 from actors.faults import CAUTIOUS, excerpt
-from actors.rest import RestFault, RestFaultKind
+from actors.rest import Catalog, RestFault, RestFaultKind
 from engine.followbook import FollowBook
 from engine.markets import Market, Target
 from engine.series import SERIES, Slot, slot_of_slug
@@ -42,16 +42,6 @@ UNKNOWN: Final = "unknown to the venue, or not ready there"
 
 _PAUSING: Final = frozenset({RestFaultKind.RATE_LIMITED, RestFaultKind.BLOCKED})
 _DOUBLINGS: Final = 10
-
-
-class Catalog(Protocol):
-    """Where metadata come from; raises ``RestFault`` and nothing else. ``VenueRest`` is one."""
-
-    async def market_by_slug(self, slug: str) -> Market | None:
-        """The market of a slug, ``None`` if it is unknown."""
-
-    async def market_by_condition_id(self, condition_id: str) -> Market | None:
-        """The market of a condition id, ``None`` if it is unknown."""
 
 
 class DiscoveryListener(Protocol):

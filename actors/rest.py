@@ -105,6 +105,16 @@ class RestFault(Exception):
         return f"{self.kind}: {self.detail}" if self.detail else str(self.kind)
 
 
+class Catalog(Protocol):
+    """Where metadata come from; raises ``RestFault`` and nothing else. ``VenueRest`` is one."""
+
+    async def market_by_slug(self, slug: str) -> Market | None:
+        """The market of a slug, ``None`` if it is unknown."""
+
+    async def market_by_condition_id(self, condition_id: str) -> Market | None:
+        """The market of a condition id, ``None`` if it is unknown."""
+
+
 class VenueRest:
     """The venue's REST API; every method raises `RestFault`, and ``ValueError`` for an id that can be none.
 

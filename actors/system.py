@@ -66,7 +66,9 @@ class Engine:
         self._seats: dict[str, Seat] = {}
         self._players: dict[str, MarketActor] = {}
         self._last_aggregates: dict[str, AggregateSignal] = {}
-        self._opening_gaps: list[float] = [0, 0.0]
+        self._returning: dict[str, Seat] = {}
+        self._rollovers = 0
+        self._worst_gap_s = 0.0
         self._nursery: trio.Nursery | None = None
         self._supervisor = Supervisor(self.clock, log=log)
         self._rest = VenueRest(
@@ -144,7 +146,6 @@ class Engine:
         """The state of everything, now."""
         now_ns = self.clock.now_ns()
         reports = {report.name: report for report in self._supervisor.children()}
-        count, worst = self._opening_gaps
         present = [seat.opening_gap_s for seat in self._seats.values() if seat.opening_gap_s is not None]
         return EngineHealth(
             as_of_ns=now_ns,
@@ -154,15 +155,15 @@ class Engine:
             aggregates=self._aggregates.published,
             dropped=self._signals.dropped + self._aggregates.dropped,
             late=self._aggregator.late,
-            rollovers=int(count) + len(present),
-            worst_rollover_gap_s=max([worst, *present]) if count or present else None,
+            rollovers=self._rollovers + len(present),
+            worst_rollover_gap_s=max([self._worst_gap_s, *present]) if self._rollovers or present else None,
             problems=dict(self._discovery.problems()),
         )
 
     # What discovery tells (``DiscoveryListener``).
 
     def appear(self, target: Target) -> None:
-        """Seat a target and start its actor."""
+        """Seat a target and start its actor; if its old one is still leaving, as soon as that is gone."""
         seat = Seat(
             target,
             followed_ns=self.clock.now_ns(),
@@ -171,14 +172,16 @@ class Engine:
             stamp=self._stamp,
             publish=self._publish,
         )
-        self._seats[target.key] = seat
-        self._aggregator.tell(_joined(seat))
-        self._supervisor.start_soon(self._market_spec(seat))
-        self._log.info("market.followed", market=target.key, series=target.series)
+        if target.key in self._seats:
+            self._returning[target.key] = seat
+        else:
+            self._enter(seat)
 
     def learn(self, key: str, market: Market | None) -> None:
         """Pass metadata on to the market's actor, or to its seat while nobody plays."""
-        player, seat = self._players.get(key), self._seats.get(key)
+        seat = self._returning.get(key)
+        player = self._players.get(key) if seat is None else None
+        seat = seat or self._seats.get(key)
         if player is not None:
             player.learn(market)
         elif seat is not None:
@@ -186,8 +189,8 @@ class Engine:
 
     def retire(self, key: str) -> None:
         """Stop a target's actor and forget everything about it."""
-        if key in self._seats and self._nursery is not None:
-            self._nursery.start_soon(self._retire, key)
+        if self._returning.pop(key, None) is None and key in self._seats and self._nursery is not None:
+            self._nursery.start_soon(self._leave, key)
 
     # Inside.
 
@@ -216,16 +219,26 @@ class Engine:
     async def _supervisor_run(self, task_status: trio.TaskStatus[None]) -> None:
         await self._supervisor.run(task_status=task_status)
 
-    async def _retire(self, key: str) -> None:
+    def _enter(self, seat: Seat) -> None:
+        target = seat.target
+        self._seats[target.key] = seat
+        self._aggregator.tell(_joined(seat))
+        self._supervisor.start_soon(self._market_spec(seat))
+        self._log.info("market.followed", market=target.key, series=target.series)
+
+    async def _leave(self, key: str) -> None:
         await self._supervisor.stop_child(f"market:{key}")
         seat = self._seats.pop(key, None)
-        self._players.pop(key, None)
         if seat is None:
             return
         self._aggregator.tell(Left(target=key, underlying=seat.target.underlying))
         if seat.opening_gap_s is not None:
-            self._opening_gaps = [self._opening_gaps[0] + 1, max(self._opening_gaps[1], seat.opening_gap_s)]
+            self._rollovers += 1
+            self._worst_gap_s = max(self._worst_gap_s, seat.opening_gap_s)
         self._log.info("market.retired", market=key, series=seat.target.series)
+        returning = self._returning.pop(key, None)
+        if returning is not None:
+            self._enter(returning)
 
     def _market_tools(self, ports: Ports, tape: Tape | None) -> MarketTools:
         settings = self.settings

@@ -39,10 +39,13 @@ PRESSURE_DECAY = 0.5
 class Intake:
     """State of one market, fed record by record.
 
-    ``wants_pressure`` switches the book-imbalance feature on; it costs time on every book event.
+    ``wants_features`` keeps the features, ``wants_pressure`` the book imbalance among them; both cost time on every
+    event.
     """
 
-    def __init__(self, *, window_ns: int, stale_after_ns: int, wants_pressure: bool = False) -> None:
+    def __init__(
+        self, *, window_ns: int, stale_after_ns: int, wants_features: bool = True, wants_pressure: bool = False
+    ) -> None:
         self.market: Market | None = None
         self.answered = False
         self.book: Book | None = None
@@ -53,6 +56,7 @@ class Intake:
         self.fault: str | None = None
         self.unclean_since_ns: int | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
+        self._wants_features = wants_features
         self._wants_pressure = wants_pressure
 
     def apply(self, record: Record) -> None:
@@ -169,7 +173,7 @@ class Intake:
         if outcome is None:
             return False
         trade = self.trades.add(event, outcome, at_ns)
-        if trade is not None:
+        if trade is not None and self._wants_features:
             self.features.trade(trade)
         return True
 
@@ -190,23 +194,28 @@ class Intake:
         return False
 
     def _book_moved(self, book: Book, at_ns: int) -> None:
+        if self._wants_features:
+            self._keep_features(book, at_ns)
+        if book.state not in _BROKEN:
+            self.unclean_since_ns = None
+        elif self.unclean_since_ns is None:
+            self.unclean_since_ns = at_ns
+
+    def _keep_features(self, book: Book, at_ns: int) -> None:
         quote = book.quote()
         if quote is None:
             self.features.no_quote(at_ns)
         else:
             self.features.quote(at_ns, *quote)
-        clean = book.state is BookState.CLEAN
-        if self._wants_pressure:
-            if clean:
-                self.features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
-            else:
-                self.features.no_pressure(at_ns)
-        broken = book.state in (BookState.UNSYNCED, BookState.CROSSED)
-        if not broken:
-            self.unclean_since_ns = None
-        elif self.unclean_since_ns is None:
-            self.unclean_since_ns = at_ns
+        if not self._wants_pressure:
+            return
+        if book.state is BookState.CLEAN:
+            self.features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
+        else:
+            self.features.no_pressure(at_ns)
 
+
+_BROKEN = (BookState.UNSYNCED, BookState.CROSSED)
 
 _RECORDS: Mapping[type, Callable[[Intake, Any], None]] = {
     MarketUpdated: Intake._updated,

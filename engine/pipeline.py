@@ -91,6 +91,7 @@ class MarketPipeline:
         self.intake = Intake(
             window_ns=to_ns(scoring.window_s),
             stale_after_ns=to_ns(scoring.stale_after_s),
+            wants_features=preset.reads_features,
             wants_pressure=bool(preset.weights.get("imbalance")),
         )
         self._scorer = scorer

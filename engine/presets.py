@@ -35,6 +35,11 @@ class Preset:
     weights: Mapping[str, float] = field(converter=_read_only)
     options: Mapping[str, Any] = field(factory=dict, converter=_read_only)
 
+    @property
+    def reads_features(self) -> bool:
+        """Whether its scorer reads more than the trade window; keeping features costs time and memory."""
+        return self.scorer != "seed"
+
 
 _BUILT_IN: Final = (
     Preset(name="seed", version="1", scorer="seed", weights={"momentum": 0.40, "volume_flow": 0.35, "whale": 0.25}),

@@ -16,8 +16,8 @@ from structlog.testing import CapturingLogger
 from trio.testing import MockClock
 
 from actors.clock import Clock
-from actors.discovery import IN_FLIGHT, UNKNOWN, Catalog, DiscoveryActor
-from actors.rest import RestFault, RestFaultKind, VenueRest
+from actors.discovery import IN_FLIGHT, UNKNOWN, DiscoveryActor
+from actors.rest import Catalog, RestFault, RestFaultKind, VenueRest
 from engine.errors import UnknownSlug
 from engine.markets import Market, Outcome, Target
 from engine.series import SERIES, slot_of_slug

@@ -231,6 +231,42 @@ async def test_markets_come_and_go_while_running(autojump_clock: MockClock) -> N
     assert every_deadline(running.of(FIFTEEN), running, 15, 70)
 
 
+async def test_a_market_may_come_back_before_it_is_gone(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(10)
+        for _ in range(3):
+            running.engine.unfollow("btc-5m")
+            await trio.testing.wait_all_tasks_blocked()
+            running.engine.follow("btc-5m")
+            running.engine.unfollow("btc-5m")
+            running.engine.follow("btc-5m")
+            await trio.sleep(1)
+        await trio.sleep(20)
+        [market] = running.engine.health().markets
+        assert (market.target, market.feed_state) == (FIVE, FeedState.LIVE)
+    assert every_deadline(running.of(FIVE), running, 5, 30)
+
+
+async def test_the_same_target_again_waits_for_the_old_one_to_leave(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(3)
+        engine = running.engine
+        known = next(iter(engine._seats.values()))
+        engine.retire(FIVE)
+        engine.appear(known.target)
+        engine.learn(FIVE, known.market)
+        assert list(engine._returning) == [FIVE]
+        await trio.sleep(6)
+        assert not engine._returning
+        assert engine._seats[FIVE] is not known
+        engine.retire(FIVE)
+        engine.appear(known.target)
+        engine.retire(FIVE)
+        await trio.sleep(3)
+        assert engine.health().markets == ()
+    assert [running.seconds(it) for it in running.of(FIVE)] == [5, 10]
+
+
 async def test_a_fixed_market_nobody_knows_is_closed_with_a_reason(autojump_clock: MockClock) -> None:
     stranger = "0x" + "9" * 64
     settings = Settings(follow=(FollowSettings(condition_id=stranger),), venue=NOWHERE)

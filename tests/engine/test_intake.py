@@ -213,3 +213,14 @@ def test_eviction_reaches_everything():
     intake.evict(at(100))
     assert intake.trades.count == 0
     assert intake.coverage.covered_ns(at(100), at(200)) == 0
+
+
+def test_features_are_kept_only_when_wanted():
+    sparing = Intake(window_ns=120 * NS_PER_S, stale_after_ns=10 * NS_PER_S, wants_features=False)
+    sparing.apply(MarketUpdated(at_ns=at(0), market=MARKET))
+    sparing.apply(Connected(at_ns=at(0), epoch=1))
+    for intake, expected in ((sparing, 0), (new_intake(), 1)):
+        say(intake, book(), trade("0.5"))
+        assert len(intake.features.orders) == expected
+        assert (intake.features.fair.logit_at_end(at(2)) is not None) is bool(expected)
+        assert intake.book_state is BookState.CLEAN
