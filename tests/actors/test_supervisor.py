@@ -217,6 +217,27 @@ async def test_started_twice_or_too_late_is_the_childs_bug(log: FilteringBoundLo
         assert state_of(supervisor, "eager") is ChildState.STOPPED
 
 
+async def test_the_status_of_an_earlier_run_says_nothing_about_a_later_one(
+    autojump_clock: MockClock, log: FilteringBoundLogger
+) -> None:
+    statuses: list[trio.TaskStatus[None]] = []
+
+    async def slow(task_status: trio.TaskStatus[None]) -> None:
+        statuses.append(task_status)
+        if len(statuses) == 1:
+            raise ValueError("bug")
+        await trio.sleep_forever()
+
+    async with running(log) as supervisor:
+        await supervisor.start(ChildSpec(name="slow", run=slow))
+        await wait_all_tasks_blocked()
+        with pytest.raises(RuntimeError, match="after the run"):
+            statuses[0].started()
+        assert state_of(supervisor, "slow") is ChildState.RESTARTING
+        statuses[1].started()
+        assert state_of(supervisor, "slow") is ChildState.RUNNING
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
