@@ -2,12 +2,14 @@
 
 The aggregate of deadline *d* is a function of the signals with ``as_of == d``, ordered by target; when they arrived and
 in which order changes nothing. It is due as soon as every followed market has reached *d*, or at a grace deadline, and
-names whoever is missing then. A signal that comes later still is counted and ignored.
+names whoever is missing then. A signal that comes later still is counted and ignored. Of the outside scores of one name
+it takes the latest from before *d*, even if a newer one is there by the time it closes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import insort
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from engine.fusion import Opinion, agreement, fuse, weighted_confidence, weighted_score
@@ -19,6 +21,9 @@ from engine.units import to_ns
 SILENT: Final = frozenset({SignalType.MARKET_UNAVAILABLE, SignalType.MARKET_CLOSED})
 SILENCE: Final = Opinion(score=0.0, confidence=0.0)
 
+OUTSIDE_KEPT: Final = 1024
+"""How many outside scores of one name are kept at most for deadlines that are still open."""
+
 
 def combine(
     underlying: str,
@@ -26,14 +31,14 @@ def combine(
     signals: Iterable[MarketSignals],
     *,
     outside: Iterable[OutsideScore] = (),
-    expects_outside: bool = False,
+    expected: Collection[str] = (),
     missing: Iterable[str] = (),
 ) -> AggregateSignal:
     """Combine the signals of one deadline; only open markets count.
 
     A market with nothing to say (unavailable, or no component present) contributes ``None``, not 0, to the score, and
-    0 to the confidence, which is the mean over all open markets. ``outside`` scores are fused in; when none is expected
-    the fused values equal the markets' own.
+    0 to the confidence, which is the mean over all open markets. ``outside`` scores are fused in; when there is none
+    and none is ``expected`` (by name) the fused values equal the markets' own.
     """
     entries = [signal for signal in sorted(signals, key=lambda it: it.target) if signal.phase is MarketPhase.OPEN]
     opinions = {it.target: Opinion(score=it.score, confidence=it.confidence) for it in entries if _says_something(it)}
@@ -42,7 +47,7 @@ def combine(
     confidence = weighted_confidence([opinions.get(it.target, SILENCE) for it in entries])
     sources = tuple(sorted(outside, key=lambda it: it.name))
     own = None if score is None else Opinion(score=score, confidence=confidence)
-    fusion = fuse(own, sources) if expects_outside or sources else None
+    fusion = fuse(own, sources, expected) if expected or sources else None
     return AggregateSignal(
         as_of_ns=as_of_ns,
         underlying=underlying,
@@ -81,8 +86,8 @@ def _contribution(signal: MarketSignals, opinions: Mapping[str, Opinion]) -> Con
 class Aggregator:
     """Collects the signals of one underlying deadline by deadline.
 
-    Targets are announced with ``follow`` (with their first deadline) and ``unfollow``; what is expected at a deadline is
-    every target followed by then. Deadlines close in order.
+    Targets are announced with ``follow`` (with their first deadline) and ``unfollow``; what is expected at a deadline
+    is every target followed by then. Deadlines close in order.
     """
 
     def __init__(self, underlying: str, settings: AggregateSettings) -> None:
@@ -93,7 +98,7 @@ class Aggregator:
         self._outside_age_ns = to_ns(settings.outside_max_age_s)
         self._first_ns: dict[str, int] = {}
         self._open: dict[int, dict[str, MarketSignals]] = {}
-        self._outside: dict[str, OutsideScore] = {}
+        self._outside: dict[str, list[OutsideScore]] = {}
         self._closed_ns = 0
 
     def follow(self, target: str, first_deadline_ns: int) -> None:
@@ -104,9 +109,16 @@ class Aggregator:
         """Expect the target no more; what it already said of an open deadline still counts."""
         self._first_ns.pop(target, None)
 
+    def unfollow_all(self) -> None:
+        """Expect nobody any more."""
+        self._first_ns.clear()
+
     def offer(self, score: OutsideScore) -> None:
-        """Take in an outside score; it replaces the one of the same name."""
-        self._outside[score.name] = score
+        """Take in an outside score; for deadlines after its time it replaces the earlier ones of the same name."""
+        kept = self._outside.setdefault(score.name, [])
+        insort(kept, score, key=lambda it: it.at_ns)
+        while len(kept) > OUTSIDE_KEPT or (len(kept) > 1 and kept[1].at_ns <= self._closed_ns):
+            del kept[0]
 
     def receive(self, signal: MarketSignals) -> list[AggregateSignal]:
         """Take a signal in; the aggregates that are complete now, oldest first."""
@@ -126,9 +138,9 @@ class Aggregator:
         return done
 
     def advance(self, now_ns: int) -> list[AggregateSignal]:
-        """Close every deadline whose grace is over at ``now_ns``, complete or not."""
+        """Close every deadline whose grace is over at ``now_ns``, complete or not, and what waited for it."""
         due = [as_of_ns for as_of_ns in sorted(self._open) if as_of_ns + self._grace_ns <= now_ns]
-        return [self._close(as_of_ns) for as_of_ns in due]
+        return [self._close(as_of_ns) for as_of_ns in due] + self.settle()
 
     def next_deadline(self) -> int | None:
         """When the oldest open deadline runs out of grace, ``None`` when none is open."""
@@ -147,10 +159,11 @@ class Aggregator:
             as_of_ns,
             signals.values(),
             outside=self._fresh_outside(as_of_ns),
-            expects_outside=bool(self._settings.outside),
+            expected=self._settings.outside,
             missing=missing,
         )
 
     def _fresh_outside(self, as_of_ns: int) -> list[OutsideScore]:
         oldest_ns = as_of_ns - self._outside_age_ns
-        return [score for score in self._outside.values() if oldest_ns <= score.at_ns < as_of_ns]
+        earlier = ([score for score in kept if oldest_ns <= score.at_ns < as_of_ns] for kept in self._outside.values())
+        return [scores[-1] for scores in earlier if scores]

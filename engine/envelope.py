@@ -19,13 +19,18 @@ SOURCE: Final = "polymarket"
 
 
 def envelope(signal: Signal) -> dict[str, Any]:
-    """The signal as plain JSON types, keys in documented order."""
-    return _market(signal) if isinstance(signal, MarketSignals) else _aggregate(signal)
+    """The signal as plain JSON types, keys in documented order: what any reader makes of ``envelope_line``."""
+    plain: dict[str, Any] = msgspec.json.decode(envelope_line(signal))
+    return plain
 
 
 def envelope_line(signal: Signal) -> str:
     """The envelope as one line of compact JSON, without the newline."""
-    return msgspec.json.encode(envelope(signal)).decode()
+    return msgspec.json.encode(_fields(signal)).decode()
+
+
+def _fields(signal: Signal) -> dict[str, Any]:
+    return _market(signal) if isinstance(signal, MarketSignals) else _aggregate(signal)
 
 
 def _head(event_type: str, name: str, signal: Signal) -> dict[str, Any]:

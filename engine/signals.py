@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from attrs import field, frozen
-from attrs.validators import ge, le
+from attrs.validators import and_, ge, le, optional
 
 from engine.markets import MarketPhase
 
 MAX_OUTSIDE_WEIGHT = 1e6
 """How much more than the markets' side an outside score may weigh."""
+
+_component = optional(and_(ge(-1.0), le(1.0)))
 
 
 class SignalType(StrEnum):
@@ -66,12 +68,15 @@ class BookState(StrEnum):
 
 @frozen(kw_only=True)
 class Components:
-    """The score's parts, each −1..+1, or ``None`` when there was nothing to compute it from."""
+    """The score's parts, each −1..+1, or ``None`` when there was nothing to compute it from.
 
-    momentum: float | None = None
-    volume_flow: float | None = None
-    whale: float | None = None
-    imbalance: float | None = None
+    Raises ``ValueError`` for anything else: not a number would be written like an absent one.
+    """
+
+    momentum: float | None = field(default=None, validator=_component)
+    volume_flow: float | None = field(default=None, validator=_component)
+    whale: float | None = field(default=None, validator=_component)
+    imbalance: float | None = field(default=None, validator=_component)
 
 
 @frozen(kw_only=True)
