@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Generic, Self, TypeVar
 
 import trio
+from attrs import evolve
 
 from actors.mailbox import Mailbox, MailboxStatistics, Overflow
 
@@ -20,13 +21,17 @@ class Subscription(Generic[T]):
 
     def __init__(self, mailbox: Mailbox[T], leave: Callable[[Subscription[T]], None]) -> None:
         self._mailbox = mailbox
+        self._buffer = mailbox.statistics().capacity
         self._leave = leave
+        # What was taken out of the mailbox and not read yet, newest first; it is older than what is in the mailbox.
         self._batch: list[T] = []
+        self._dropped_from_batch = 0
+        self._high_water = 0
 
     @property
     def dropped(self) -> int:
         """How many were lost because this subscriber was too slow."""
-        return self._mailbox.statistics().dropped
+        return self.statistics().dropped
 
     def __aiter__(self) -> Self:
         return self
@@ -34,7 +39,7 @@ class Subscription(Generic[T]):
     async def __anext__(self) -> T:
         if self._batch:
             await trio.lowlevel.checkpoint()
-        else:
+        if not self._batch:
             try:
                 self._batch = (await self._mailbox.receive())[::-1]
             except trio.EndOfChannel:
@@ -43,7 +48,13 @@ class Subscription(Generic[T]):
 
     def statistics(self) -> MailboxStatistics:
         """Depth and counters of the queue behind this subscription."""
-        return self._mailbox.statistics()
+        counted = self._mailbox.statistics()
+        return evolve(
+            counted,
+            depth=counted.depth + len(self._batch),
+            dropped=counted.dropped + self._dropped_from_batch,
+            high_water=self._high_water,
+        )
 
     def close(self) -> None:
         """Leave the hub; what is queued can still be read. Idempotent."""
@@ -51,7 +62,11 @@ class Subscription(Generic[T]):
         self._mailbox.close()
 
     def _offer(self, item: T) -> None:
+        if self._batch and len(self._batch) + len(self._mailbox) >= self._buffer:
+            self._batch.pop()
+            self._dropped_from_batch += 1
         self._mailbox.put_nowait(item)
+        self._high_water = max(self._high_water, len(self._batch) + len(self._mailbox))
 
 
 class Hub(Generic[T]):
@@ -76,7 +91,7 @@ class Hub(Generic[T]):
         """Hand the item to every subscription."""
         self.published += 1
         for subscription in self._subscriptions:
-            subscription._offer(item)  # noqa: SLF001 - the two classes are one idea
+            subscription._offer(item)
 
     def close(self) -> None:
         """End every subscription after what it still holds. Idempotent."""

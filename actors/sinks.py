@@ -13,7 +13,7 @@ from engine.signals import Signal
 
 
 class LineSink:
-    """Writes one JSON envelope per line to a text stream, each batch flushed, from a worker thread.
+    """Writes one JSON envelope per line to a text stream, each line flushed, from a worker thread.
 
     When the stream is gone (a closed pipe, a full disk) it says so once, counts what is lost and lets the engine run.
     """
@@ -35,8 +35,9 @@ class LineSink:
         if self._broken:
             self.lost += 1
             return
+        line = envelope_line(signal)
         try:
-            await trio.to_thread.run_sync(self._write, envelope_line(signal))
+            await trio.to_thread.run_sync(self._write, line)
         except (OSError, ValueError) as error:
             self._broken = True
             self.lost += 1
