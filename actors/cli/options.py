@@ -1,0 +1,91 @@
+"""The options that commands share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from pathlib import Path
+
+from actors.config import Loaded, load_settings
+from actors.plugins import names
+from engine.settings import LogSettings
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """``-c FILE`` and ``--set section.key=value``, both repeatable."""
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a TOML file; may be repeated, later files override earlier ones",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        help="one setting, stronger than files and environment; may be repeated",
+    )
+
+
+def add_log_options(parser: argparse.ArgumentParser) -> None:
+    """``--log-format``, ``-v`` and ``--no-color``."""
+    parser.add_argument("--log-format", choices=("console", "json"), help="how logs look (default: console)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log details as well")
+    parser.add_argument("--no-color", action="store_true", help="no colors (as the variable NO_COLOR)")
+
+
+def add_output_option(parser: argparse.ArgumentParser, *choices: str, default: str | None = None) -> None:
+    """``-o``, with the choices that make sense for the command."""
+    parser.add_argument(
+        "-o", "--output", choices=choices, default=default, help="how results look; with json, errors look so, too"
+    )
+
+
+def positive_number(text: str) -> float:
+    """A finite number above 0, for ``argparse``."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"not a number above 0: {text}")
+    return number
+
+
+def port_number(text: str) -> int:
+    """A TCP port or 0, for ``argparse``: the resolver would take any number for one."""
+    number = int(text)
+    if not 0 <= number <= 65_535:
+        raise argparse.ArgumentTypeError(f"not a port from 0 to 65535: {text}")
+    return number
+
+
+def load(arguments: argparse.Namespace) -> Loaded:
+    """The settings of this command line and its surroundings; raises ``ConfigError``."""
+    flags = {}
+    if getattr(arguments, "verbose", False):
+        flags["-v"] = "log.level=debug"
+    if getattr(arguments, "log_format", None):
+        flags["--log-format"] = f"log.format={arguments.log_format}"
+    return load_settings(arguments.config, arguments.set, os.environ, flags=flags, plugins=names())
+
+
+def log_settings(arguments: argparse.Namespace) -> LogSettings:
+    """The logs of a command without a configuration, from its flags alone."""
+    return LogSettings(
+        level="debug" if arguments.verbose else "info",
+        format=arguments.log_format or "console",
+    )
+
+
+def wants_color(arguments: argparse.Namespace) -> bool:
+    """Whether colors are allowed at all; whether they make sense, the stream must tell."""
+    return not (arguments.no_color or os.environ.get("NO_COLOR"))
+
+
+def logs_in_color(arguments: argparse.Namespace) -> bool:
+    """Whether logs are to be colored: allowed, and stderr is a terminal."""
+    return wants_color(arguments) and sys.stderr is not None and sys.stderr.isatty()

@@ -1,0 +1,190 @@
+"""``updown run``: follow markets and print their signals, until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, Protocol, TextIO
+
+import trio
+from attrs import frozen
+from rich.console import Console
+from structlog.typing import FilteringBoundLogger
+
+from actors import logs
+from actors.cli.ending import FIRST_S, RELOADING, STOPPING, GiveUp, LastResort, Stop
+from actors.cli.failures import Exit, abandon_stdout
+from actors.cli.notify import Systemd
+from actors.cli.options import (
+    add_config_options,
+    add_log_options,
+    add_output_option,
+    load,
+    logs_in_color,
+    positive_number,
+    wants_color,
+)
+from actors.cli.reload import Reload, require_follow
+from actors.config import Loaded
+from actors.crash import summary, unwrapped
+from actors.hub import Subscription
+from actors.plugins import discover
+from actors.ports import Ports
+from actors.sinks import LineSink
+from actors.supervisor import SupervisorFailure
+from actors.system import Engine, open_engine
+from actors.table import show_table
+from engine.presets import PRESETS
+from engine.scoring import ScorerFactory
+from engine.settings import Settings
+from engine.signals import AggregateSignal, MarketSignals
+
+REFRESH_S: Final = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Configuration, output and logs, and how long."""
+    add_config_options(parser)
+    add_output_option(parser, "table", "jsonl")
+    parser.add_argument("--seconds", type=positive_number, metavar="N", help="end by itself after so many seconds")
+    add_log_options(parser)
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run until a signal or ``--seconds`` ends it; raises ``ConfigError``, also when nothing is followed."""
+    loaded = require_follow(load(arguments))
+    logs.configure(loaded.settings.log, colors=logs_in_color(arguments))
+    last_resort = LastResort()
+    try:
+        return trio.run(
+            partial(
+                run_engine,
+                loaded,
+                load_again=partial(load, arguments),
+                display=_display(arguments),
+                seconds=arguments.seconds,
+                scorers=scorers_for(loaded.settings),
+                give_up=last_resort.arm,
+                systemd=Systemd.of(os.environ),
+            )
+        )
+    except BaseExceptionGroup as group:
+        raise unwrapped(group) from None
+    finally:
+        last_resort.disarm()
+        _let_go_of_stdout()
+
+
+class Display(Protocol):
+    """Where results go."""
+
+    async def show(self, engine: Engine, closed: trio.Event, task_status: trio.TaskStatus[None]) -> None:
+        """Show what the engine emits from ``started()`` on, to the last signal; ``closed`` is set after it."""
+
+
+@frozen
+class Lines:
+    """Every signal and every aggregate as one line of JSON."""
+
+    stream: TextIO
+    log: FilteringBoundLogger
+
+    async def show(self, engine: Engine, closed: trio.Event, task_status: trio.TaskStatus[None]) -> None:
+        """Ends with the engine's subscriptions."""
+        sink, turn = LineSink(self.stream, log=self.log), trio.Lock()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_write_all, engine.signals(), sink, turn)
+            nursery.start_soon(_write_all, engine.aggregates(), sink, turn)
+            task_status.started()
+        self.log.info("sink.closed", written=sink.written, lost=sink.lost)
+
+
+@frozen
+class Board:
+    """The live table."""
+
+    console: Console
+
+    async def show(self, engine: Engine, closed: trio.Event, task_status: trio.TaskStatus[None]) -> None:
+        """Ends when the engine has closed."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(show_table, engine, refresh_s=REFRESH_S, console=self.console))
+            task_status.started()
+            await closed.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def run_engine(
+    loaded: Loaded,
+    *,
+    load_again: Callable[[], Loaded],
+    display: Display,
+    give_up: GiveUp,
+    seconds: float | None = None,
+    scorers: Mapping[str, ScorerFactory] | None = None,
+    ports: Ports | None = None,
+    systemd: Systemd | None = None,
+) -> Exit:
+    """Run an engine until SIGTERM, SIGINT or the end of ``seconds``, then drain it; SIGHUP calls ``load_again``."""
+    log, systemd = logs.library_logger(), systemd or Systemd()
+    stop, closed = Stop(give_up, log=log), trio.Event()
+    reload = Reload(loaded, load_again, log=log)
+    code = Exit.DONE
+    with trio.open_signal_receiver(*STOPPING, *RELOADING) as signals:
+        async with trio.open_nursery() as watching:
+            async with trio.open_nursery() as draining:
+                try:
+                    async with open_engine(loaded.settings, ports=ports, scorers=scorers, log=log) as engine:
+                        await draining.start(display.show, engine, closed)
+                        watching.start_soon(stop.obey, signals, partial(watching.start_soon, reload.apply, engine))
+                        watching.start_soon(systemd.keep_watchdog)
+                        systemd.tell("READY=1")
+                        await _until(stop, seconds)
+                        systemd.tell("STOPPING=1")
+                except SupervisorFailure as failure:
+                    log.critical("engine.failed", error=summary(failure))
+                    code = Exit.INTERNAL
+                    give_up(FIRST_S, code)
+                finally:
+                    closed.set()
+            watching.cancel_scope.cancel()
+    return code
+
+
+def scorers_for(settings: Settings) -> Mapping[str, ScorerFactory]:
+    """The plug-in scorers if the preset is one of them; a broken one that nobody asked for is not looked at."""
+    return {} if settings.scoring.preset in PRESETS else discover()
+
+
+async def _until(stop: Stop, seconds: float | None) -> None:
+    with trio.move_on_after(math.inf if seconds is None else seconds):
+        await stop.wished.wait()
+    if not stop.wished.is_set():
+        stop.wish("the time is up")
+
+
+async def _write_all(
+    subscription: Subscription[MarketSignals] | Subscription[AggregateSignal], sink: LineSink, turn: trio.Lock
+) -> None:
+    async for signal in subscription:
+        async with turn:
+            await sink.write(signal)
+
+
+def _display(arguments: argparse.Namespace) -> Display:
+    output = arguments.output or ("table" if sys.stdout.isatty() else "jsonl")
+    if output == "table":
+        return Board(Console(no_color=not wants_color(arguments)))
+    return Lines(sys.stdout, logs.library_logger())
+
+
+def _let_go_of_stdout() -> None:
+    """A reader that is gone has been told of in the logs, and is no failure."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        abandon_stdout()
