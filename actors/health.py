@@ -12,8 +12,12 @@ from engine.signals import FeedState, SignalType
 
 @frozen(kw_only=True)
 class MarketHealth:
-    """One followed target. ``start_ns`` is when it opens (epoch ns, ``None``: not known). ``actor`` is the supervisor's word for its actor, ``opening_gap_s`` the measured seconds
-    between a slot's opening and its first live data (``None``: not opened yet, or followed only later)."""
+    """One followed target.
+
+    ``start_ns`` is when it opens (epoch ns, ``None``: not known), ``actor`` the supervisor's word for its actor,
+    ``opening_gap_s`` the measured seconds between a slot's opening and its first live data (``None``: not opened yet,
+    or followed only later).
+    """
 
     target: str
     series: str | None

@@ -1,4 +1,4 @@
-"""The composition root: wires discovery, market actors, aggregator and hubs into one engine under one supervisor."""
+"""The composition root: wires discovery, the cast of market actors, aggregator and hubs into one engine."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Self
 
-import structlog
 import trio
 from structlog.typing import FilteringBoundLogger
 
-from actors.aggregator import AggregatorActor, Joined, Left
+from actors.aggregator import AggregatorActor, Joined
+from actors.cast import Cast
 from actors.clock import Clock
 from actors.crash import unwrapped
 from actors.dial import dial, tls_context
 from actors.discovery import DiscoveryActor
-from actors.health import EngineHealth, MarketHealth
+from actors.health import EngineHealth
 from actors.hub import Hub, Subscription
 from actors.limiter import ConnectLimiter
-from actors.market import Ask, MarketActor, MarketTools
+from actors.logs import library_logger
+from actors.market import Ask, MarketTools
 from actors.ports import Ports
 from actors.reconnect import Reconnector
 from actors.rest import VenueRest
 from actors.seat import Seat
-from actors.supervisor import ChildReport, ChildSpec, ChildState, Restart, Supervisor
-from engine.markets import CONDITION_ID_PATTERN, Market, MarketPhase, Target, phase_of
+from actors.supervisor import ChildSpec, Supervisor
+from engine.markets import CONDITION_ID_PATTERN, Target
 from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
 from engine.presets import choose_preset
 from engine.records import Record
@@ -63,30 +64,35 @@ class Engine:
         self._stamp = stamp_of(self._preset, settings.scoring)
         self._signals = Hub[MarketSignals]("signals")
         self._aggregates = Hub[AggregateSignal]("aggregates")
-        self._seats: dict[str, Seat] = {}
-        self._players: dict[str, MarketActor] = {}
         self._last_aggregates: dict[str, AggregateSignal] = {}
-        self._returning: dict[str, Seat] = {}
-        self._rollovers = 0
-        self._worst_gap_s = 0.0
-        self._nursery: trio.Nursery | None = None
         self._supervisor = Supervisor(self.clock, log=log)
-        self._rest = VenueRest(
-            settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport
-        )
+        self._rest = VenueRest(settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport)
         self._aggregator = AggregatorActor(
-            settings.aggregate, clock=self.clock, roster=self._roster, publish=self._publish_aggregate
+            settings.aggregate,
+            clock=self.clock,
+            roster=self._roster,
+            publish=self._publish_aggregate,
+        )
+        self._cast = Cast(
+            clock=self.clock,
+            supervisor=self._supervisor,
+            supervision=settings.supervision,
+            scoring=settings.scoring,
+            stamp=self._stamp,
+            tools=self._market_tools(ports, tape),
+            publish=self._publish,
+            tell=self._aggregator.tell,
+            log=log,
         )
         self._discovery = DiscoveryActor(
             follow=settings.follow,
             clock=self.clock,
             rest=self._rest,
             settings=settings.discovery,
-            listener=self,
+            listener=self._cast,
             rng=ports.rng,
             log=log,
         )
-        self._tools = self._market_tools(ports, tape)
 
     # What a bot uses.
 
@@ -99,8 +105,8 @@ class Engine:
         return self._aggregates.subscribe(buffer)
 
     def latest(self, name: str) -> MarketSignals | None:
-        """The last signal of a market named by series (its open slot), slug or condition id; ``None`` before the first."""
-        seat = self._seat(name)
+        """The last signal of a market named by series (its open slot), slug or condition id; ``None`` if none."""
+        seat = self._cast.seat(name)
         return None if seat is None else seat.latest
 
     def latest_aggregate(self, underlying: str = "BTC") -> AggregateSignal | None:
@@ -117,18 +123,14 @@ class Engine:
         Never raises because of the venue: a market that is not followed, or whose actor is down, is answered with
         ``MARKET_UNAVAILABLE`` and a reason. Raises ``ValueError`` for a name that can be no market.
         """
-        seat = self._seat(condition_id)
+        seat = self._cast.seat(condition_id)
         if seat is None:
             return self._not_followed(condition_id)
         request = Ask()
-        player = self._players.get(seat.target.key)
-        if player is not None:
-            player.ask(request)
-            with trio.move_on_after(ANSWER_WITHIN_S):
-                await request.done.wait()
-        else:
-            await trio.lowlevel.checkpoint()
-        return request.answer or seat.neutral(self.clock.now_ns(), "actor_down")
+        self._cast.ask(seat, request)
+        with trio.move_on_after(ANSWER_WITHIN_S):
+            await request.done.wait()
+        return request.answer or seat.neutral(self.clock.now_ns(), "no_answer")
 
     def follow(self, what: str | FollowSettings) -> None:
         """Follow one more series, slug or condition id; following it twice is the same as once."""
@@ -144,53 +146,19 @@ class Engine:
 
     def health(self) -> EngineHealth:
         """The state of everything, now."""
-        now_ns = self.clock.now_ns()
-        reports = {report.name: report for report in self._supervisor.children()}
-        present = [seat.opening_gap_s for seat in self._seats.values() if seat.opening_gap_s is not None]
+        rollovers, worst_gap_s = self._cast.opening_gaps_s()
         return EngineHealth(
-            as_of_ns=now_ns,
+            as_of_ns=self.clock.now_ns(),
             started_ns=self._started_ns,
-            markets=tuple(self._market_health(seat, reports, now_ns) for seat in self._seats.values()),
+            markets=tuple(self._cast.health()),
             signals=self._signals.published,
             aggregates=self._aggregates.published,
             dropped=self._signals.dropped + self._aggregates.dropped,
             late=self._aggregator.late,
-            rollovers=self._rollovers + len(present),
-            worst_rollover_gap_s=max([self._worst_gap_s, *present]) if self._rollovers or present else None,
+            rollovers=rollovers,
+            worst_rollover_gap_s=worst_gap_s,
             problems=dict(self._discovery.problems()),
         )
-
-    # What discovery tells (``DiscoveryListener``).
-
-    def appear(self, target: Target) -> None:
-        """Seat a target and start its actor; if its old one is still leaving, as soon as that is gone."""
-        seat = Seat(
-            target,
-            followed_ns=self.clock.now_ns(),
-            clock=self.clock,
-            scoring=self.settings.scoring,
-            stamp=self._stamp,
-            publish=self._publish,
-        )
-        if target.key in self._seats:
-            self._returning[target.key] = seat
-        else:
-            self._enter(seat)
-
-    def learn(self, key: str, market: Market | None) -> None:
-        """Pass metadata on to the market's actor, or to its seat while nobody plays."""
-        seat = self._returning.get(key)
-        player = self._players.get(key) if seat is None else None
-        seat = seat or self._seats.get(key)
-        if player is not None:
-            player.learn(market)
-        elif seat is not None:
-            seat.learn(market)
-
-    def retire(self, key: str) -> None:
-        """Stop a target's actor and forget everything about it."""
-        if self._returning.pop(key, None) is None and key in self._seats and self._nursery is not None:
-            self._nursery.start_soon(self._leave, key)
 
     # Inside.
 
@@ -198,13 +166,12 @@ class Engine:
         """Run until ``aclose``; used by ``open_engine``."""
         try:
             async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                await nursery.start(self._supervisor_run)
+                await nursery.start(self._cast.run)
+                await nursery.start(self._supervise, nursery.cancel_scope)
                 await self._supervisor.start(ChildSpec(name="aggregator", run=self._aggregator.run, counts=False))
                 await self._supervisor.start(ChildSpec(name="discovery", run=self._discovery.run, counts=False))
                 task_status.started(self)
         finally:
-            self._nursery = None
             with trio.CancelScope(shield=True):
                 with trio.move_on_after(1.0):
                     await self._rest.aclose()
@@ -216,29 +183,9 @@ class Engine:
         await self._supervisor.stop()
         self._aggregator.drain()
 
-    async def _supervisor_run(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _supervise(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
         await self._supervisor.run(task_status=task_status)
-
-    def _enter(self, seat: Seat) -> None:
-        target = seat.target
-        self._seats[target.key] = seat
-        self._aggregator.tell(_joined(seat))
-        self._supervisor.start_soon(self._market_spec(seat))
-        self._log.info("market.followed", market=target.key, series=target.series)
-
-    async def _leave(self, key: str) -> None:
-        await self._supervisor.stop_child(f"market:{key}")
-        seat = self._seats.pop(key, None)
-        if seat is None:
-            return
-        self._aggregator.tell(Left(target=key, underlying=seat.target.underlying))
-        if seat.opening_gap_s is not None:
-            self._rollovers += 1
-            self._worst_gap_s = max(self._worst_gap_s, seat.opening_gap_s)
-        self._log.info("market.retired", market=key, series=seat.target.series)
-        returning = self._returning.pop(key, None)
-        if returning is not None:
-            self._enter(returning)
+        scope.cancel()
 
     def _market_tools(self, ports: Ports, tape: Tape | None) -> MarketTools:
         settings = self.settings
@@ -264,7 +211,7 @@ class Engine:
             clock=self.clock,
             new_pipeline=self._new_pipeline,
             new_reconnector=new_reconnector,
-            refresh=self._discovery.refresh,
+            refresh=self._refresh,
             queue_size=settings.feed.queue_size,
             resync_s=settings.feed.resync_s,
             log=self._log,
@@ -280,33 +227,13 @@ class Engine:
             scorer=self._new_scorer(),
         )
 
-    def _market_spec(self, seat: Seat) -> ChildSpec:
-        key, supervision = seat.target.key, self.settings.supervision
+    # Those two close circles: each of the parts they speak to needs the other to be made.
 
-        async def play(task_status: trio.TaskStatus[None]) -> None:
-            player = self._players[key] = MarketActor(seat, self._tools)
-            try:
-                await player.run(task_status)
-            finally:
-                if self._players.get(key) is player:
-                    del self._players[key]
+    def _refresh(self, key: str) -> None:
+        self._discovery.refresh(key)
 
-        def stop() -> None:
-            player = self._players.get(key)
-            if player is not None:
-                player.stop()
-
-        return ChildSpec(
-            name=f"market:{key}",
-            run=play,
-            restart=Restart.TRANSIENT,
-            intensity=supervision.intensity,
-            period_s=supervision.period_s,
-            quarantine_s=supervision.quarantine_s,
-            quarantine_cap_s=supervision.quarantine_cap_s,
-            understudy=seat.understudy,
-            stop=stop,
-        )
+    def _roster(self) -> list[Joined]:
+        return self._cast.roster()
 
     def _publish(self, signal: MarketSignals) -> None:
         self._signals.publish(signal)
@@ -315,21 +242,6 @@ class Engine:
     def _publish_aggregate(self, aggregate: AggregateSignal) -> None:
         self._last_aggregates[aggregate.underlying] = aggregate
         self._aggregates.publish(aggregate)
-
-    def _roster(self) -> list[Joined]:
-        return [_joined(seat) for seat in self._seats.values()]
-
-    def _seat(self, name: str) -> Seat | None:
-        seat = self._seats.get(name)
-        if seat is not None:
-            return seat
-        now_ns = self.clock.now_ns()
-        for seat in self._seats.values():
-            if name == seat.target.series and phase_of(seat.target, seat.market, now_ns) is MarketPhase.OPEN:
-                return seat
-            if seat.market is not None and name in (seat.market.condition_id, seat.market.slug):
-                return seat
-        return None
 
     def _not_followed(self, name: str) -> MarketSignals:
         chosen = _follow_settings(name)
@@ -343,37 +255,6 @@ class Engine:
             stamp=self._stamp,
             feed_state=FeedState.CLOSED,
         )
-
-    def _market_health(self, seat: Seat, reports: Mapping[str, ChildReport], now_ns: int) -> MarketHealth:
-        target, market, latest = seat.target, seat.market, seat.latest
-        report = reports.get(f"market:{target.key}")
-        player = self._players.get(target.key)
-        return MarketHealth(
-            target=target.key,
-            series=target.series,
-            slug=target.slug if market is None else market.slug,
-            condition_id=target.condition_id if market is None else market.condition_id,
-            start_ns=target.start_ns if market is None else market.start_ns,
-            phase=phase_of(target, market, now_ns),
-            feed_state=_absent_feed(report) if player is None else player.feed_state,
-            actor=ChildState.STOPPED if report is None else report.state,
-            restarts=0 if report is None else report.restarts,
-            epoch=seat.epoch,
-            last_fault=seat.last_fault,
-            opening_gap_s=seat.opening_gap_s,
-            signal_type=None if latest is None else latest.signal_type,
-            coverage=None if latest is None else latest.window.coverage,
-        )
-
-
-def _joined(seat: Seat) -> Joined:
-    target = seat.target
-    return Joined(target=target.key, underlying=target.underlying, first_deadline_ns=seat.first_deadline_ns)
-
-
-def _absent_feed(report: ChildReport | None) -> FeedState:
-    quarantined = report is not None and report.state is ChildState.QUARANTINED
-    return FeedState.QUARANTINED if quarantined else FeedState.CLOSED
 
 
 def _follow_settings(what: str | FollowSettings) -> FollowSettings:
@@ -400,15 +281,15 @@ async def open_engine(
 
     The engine installs no signal handlers, keeps no module-level state and never wraps the block's own exception in a
     group. Its actors outlive the block while it is being cancelled, so that the last signals drain. ``scorers`` adds
-    scorer factories by name, ``tape`` sees every record before it is used. Raises ``PresetError`` at once for an unknown
-    preset, ``SupervisorFailure`` out of the block when most markets are down for reasons of their own.
+    scorer factories by name, ``tape`` sees every record before it is used. Raises ``PresetError`` at once for an
+    unknown preset, ``SupervisorFailure`` out of the block when most markets are down for reasons of their own.
     """
     engine = Engine(
         settings,
         ports=ports or Ports(),
         scorers=scorers or {},
         tape=tape,
-        log=log if log is not None else structlog.get_logger("updown"),
+        log=log if log is not None else library_logger(),
     )
     own: BaseException | None = None
     sole: BaseException | None = None

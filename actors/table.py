@@ -60,7 +60,7 @@ class Row:
 
 
 async def show_table(board: Board, *, refresh_s: float, console: Console, caption: str = "") -> None:
-    """Redraw the board every ``refresh_s`` seconds of the trio clock until cancelled; the last state stays on screen."""
+    """Redraw the board every ``refresh_s`` trio seconds until cancelled; the last state stays on screen."""
     with Live(draw(board, caption), console=console, auto_refresh=False, transient=False) as live:
         while True:
             live.update(draw(board, caption), refresh=True)

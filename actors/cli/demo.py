@@ -1,7 +1,7 @@
 """``updown demo``: the engine against the stand-in venue in one process, in fast time, with a roll-over and an outage.
 
 Time is trio's: a clock that runs ``--rate`` times faster than the wall moves venue and engine alike, so that a slot of
-five minutes passes in seconds. It starts two and a half minutes before a full quarter of an hour, where two series roll.
+five minutes passes in seconds. It starts two and a half minutes before a full quarter of an hour: two series roll there.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from trio.testing import MockClock
 
 from actors import logs
 from actors.cli.ending import LastResort
-from actors.cli.options import add_log_options, add_output_option, log_settings, logs_in_color, positive_number
-from actors.cli.options import wants_color
+from actors.cli.options import (
+    add_log_options,
+    add_output_option,
+    log_settings,
+    logs_in_color,
+    positive_number,
+    wants_color,
+)
 from actors.cli.run import Display, Lines, run_engine
 from actors.clock import Clock
 from actors.config import Loaded

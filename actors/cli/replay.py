@@ -34,8 +34,8 @@ from engine.units import NS_PER_S
 PROGRESS_STEP: Final = 256
 
 NO_TRADES: Final = (
-    "These recordings hold books and no trades: whatever is scored from trades (volume flow, whales, and momentum where "
-    "it is taken from trades) is absent, not zero, and confidence is 0."
+    "These recordings hold books and no trades: whatever is scored from trades (volume flow, whales, and momentum where"
+    " it is taken from trades) is absent, not zero, and confidence is 0."
 )
 
 _HEAD: Final = ("market", "messages", "malformed", "signals", "trades", "cover", "crossed", "final mid", "agrees")
@@ -73,9 +73,7 @@ def main(arguments: argparse.Namespace) -> int:
     return _conclude(tally.markets(), output)
 
 
-def _signals(
-    captures: Sequence[Capture], settings: Settings, tally: Tally, step: partial[None]
-) -> Iterator[Signal]:
+def _signals(captures: Sequence[Capture], settings: Settings, tally: Tally, step: partial[None]) -> Iterator[Signal]:
     """Every signal of the recordings, in order, counted on its way."""
     scorers = scorers_for(settings)
     preset = choose_preset(settings.scoring, scorers)

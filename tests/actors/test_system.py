@@ -17,7 +17,6 @@ from engine.envelope import envelope_line
 from engine.errors import PresetError
 from engine.features import MarketView
 from engine.presets import PRESETS, Preset
-from engine.records import Record
 from engine.replay import replay
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import AggregateSettings, FollowSettings, ScoringSettings, Settings, SupervisionSettings
@@ -251,17 +250,17 @@ async def test_the_same_target_again_waits_for_the_old_one_to_leave(autojump_clo
     async with rig(follow("btc-5m"), seconds=1) as running:
         await trio.sleep(3)
         engine = running.engine
-        known = next(iter(engine._seats.values()))
-        engine.retire(FIVE)
-        engine.appear(known.target)
-        engine.learn(FIVE, known.market)
-        assert list(engine._returning) == [FIVE]
+        known = next(iter(engine._cast._seats.values()))
+        engine._cast.retire(FIVE)
+        engine._cast.appear(known.target)
+        engine._cast.learn(FIVE, known.market)
+        assert list(engine._cast._returning) == [FIVE]
         await trio.sleep(6)
-        assert not engine._returning
-        assert engine._seats[FIVE] is not known
-        engine.retire(FIVE)
-        engine.appear(known.target)
-        engine.retire(FIVE)
+        assert not engine._cast._returning
+        assert engine._cast._seats[FIVE] is not known
+        engine._cast.retire(FIVE)
+        engine._cast.appear(known.target)
+        engine._cast.retire(FIVE)
         await trio.sleep(3)
         assert engine.health().markets == ()
     assert [running.seconds(it) for it in running.of(FIVE)] == [5, 10]
