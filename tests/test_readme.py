@@ -44,7 +44,9 @@ def test_the_embedding_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pyt
             nursery.cancel_scope.cancel()
 
     trio.run(against_the_stand_in, None, clock=trio.testing.MockClock(autojump_threshold=0))
-    lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\S+: [A-Z_]+ [+-]\d\.\d\d, conf", line)]
+    lines = [
+        line for line in capsys.readouterr().out.splitlines() if re.match(r"\S+: [A-Z_]+ [+-]\d\.\d\d, conf", line)
+    ]
     assert len(lines) == 8, "two markets, four deadlines"
 
 

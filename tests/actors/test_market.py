@@ -185,9 +185,7 @@ async def test_a_flood_is_refused_but_control_gets_through(autojump_clock: trio.
         await trio.sleep(1)
         stage.connection.put(Connected(at_ns=stage.clock.now_ns(), epoch=1))
         assert stage.say(*[book()] * 20) == [True] * 15 + [False] * 5
-        assert stage.connection.put(
-            Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="resync", dropped=5)
-        )
+        assert stage.connection.put(Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="resync", dropped=5))
         await trio.sleep(4.5)
     [signal] = stage.signals
     assert signal.quality.dropped == 5

@@ -38,9 +38,7 @@ def new_pipeline(
     target: Target = TARGET, *, followed_ns: int = at(0), scoring: ScoringSettings = SCORING, preset: str = "seed"
 ) -> MarketPipeline:
     chosen = PRESETS[preset]
-    return MarketPipeline(
-        target, followed_ns=followed_ns, scoring=scoring, preset=chosen, scorer=build_scorer(chosen)
-    )
+    return MarketPipeline(target, followed_ns=followed_ns, scoring=scoring, preset=chosen, scorer=build_scorer(chosen))
 
 
 def feed(pipeline: MarketPipeline, records: Iterable[Record]) -> list[MarketSignals]:
@@ -262,9 +260,7 @@ def test_a_scorers_exception_leaves_unchanged():
     def broken(view: object) -> Scores:
         raise ZeroDivisionError("planted")
 
-    pipeline = MarketPipeline(
-        TARGET, followed_ns=at(0), scoring=SCORING, preset=PRESETS["seed"], scorer=broken
-    )
+    pipeline = MarketPipeline(TARGET, followed_ns=at(0), scoring=SCORING, preset=PRESETS["seed"], scorer=broken)
     feed(pipeline, begun())
     with pytest.raises(ZeroDivisionError, match="planted"):
         pipeline.advance(at(5))

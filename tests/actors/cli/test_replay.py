@@ -1,0 +1,120 @@
+"""``updown replay``: the tally, the bytes, and what does not add up."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from actors.cli import main
+from actors.cli.replay import NO_TRADES
+from tests.engine.wire_texts import CONDITION_ID, SLUG, START_S, book, trade
+
+RISING = [book(((f"0.{bid}", "10"),), ((f"0.{bid + 2}", "10"),)) for bid in range(50, 90)]
+
+
+def record(folder: Path, texts: list[str], *, manifest: str | None = None, step_s: float = 1.0) -> Path:
+    lines = [json.dumps({"recv_ts": START_S + n * step_s, "raw": text}) for n, text in enumerate(texts)]
+    (folder / f"{SLUG}.jsonl.gz").write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode()))
+    if manifest is not None:
+        (folder / "manifest.csv").write_text(f"slug,messages,recorded_asset_won\n{SLUG},{manifest}\n")
+    return folder
+
+
+def test_the_tally_agrees(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(record(tmp_path, RISING, manifest="40,1")), "-o", "table"]) == 0
+    out = capsys.readouterr().out
+    assert f"{SLUG}  40" in out
+    assert "1 markets, 40 messages, 7 signals; the final mid agrees with the outcome in 1 of 1" in out
+    assert NO_TRADES in out
+
+
+def test_json_has_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, [*RISING[:10], trade("0.55"), *RISING[10:20]])
+    assert main(["replay", str(tmp_path), "-o", "json"]) == 0
+    conclusion = json.loads(capsys.readouterr().out)
+    [market] = conclusion["markets"]
+    assert (market["messages"], market["trades"], market["final_mid"]) == (21, 1, 0.69)
+    assert (market["complete"], market["agrees"], conclusion["note"], conclusion["failures"]) == (None, None, None, [])
+
+
+def test_json_lines_are_the_signals_and_the_same_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING)
+    outputs = []
+    for _ in range(2):
+        assert main(["replay", str(tmp_path), "-o", "jsonl"]) == 0
+        outputs.append(capsys.readouterr())
+    assert outputs[0] == outputs[1]
+    signals = [json.loads(line) for line in outputs[0].out.splitlines()]
+    assert [it["event_type"] for it in signals] == ["market_signal", "aggregate_signal"] * 7
+    assert {it["condition_id"] for it in signals if it["event_type"] == "market_signal"} == {CONDITION_ID}
+    assert "1 markets" in outputs[0].err
+
+
+@pytest.mark.parametrize(
+    ("manifest", "texts", "complaint"),
+    [
+        ("41,1", RISING, "40 messages, which is not what the manifest says"),
+        ("40,0", RISING, "on the side that lost"),
+        ("41,1", [*RISING, *[book((("0.9", "1"),), (("0.8", "1"),))] * 6], "left crossed"),
+    ],
+)
+def test_what_does_not_add_up_is_named_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], manifest: str, texts: list[str], complaint: str
+) -> None:
+    assert main(["replay", str(record(tmp_path, texts, manifest=manifest)), "-o", "table"]) == 1
+    assert complaint in capsys.readouterr().out
+
+
+def test_settings_apply(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING)
+    words = ["--set", "scoring.cadence_s=10", "--set", "scoring.preset=corrected"]
+    assert main(["replay", str(tmp_path), "-o", "jsonl", *words]) == 0
+    signals = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    markets = [it for it in signals if it["event_type"] == "market_signal"]
+    assert len(markets) == 3
+    assert {it["preset"]["name"] for it in markets} == {"corrected"}
+    assert markets[-1]["components"]["momentum"] == 1.0
+
+
+@pytest.mark.socket
+def test_a_pace_changes_no_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING)
+    assert main(["replay", str(tmp_path), "-o", "jsonl"]) == 0
+    fast = capsys.readouterr().out
+    assert main(["replay", str(tmp_path), "-o", "jsonl", "--speed", "300"]) == 0
+    assert capsys.readouterr().out == fast
+
+
+@pytest.mark.parametrize("speed", ["-1", "inf", "fast"])
+def test_a_speed_that_is_none_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str], speed: str) -> None:
+    assert main(["replay", str(tmp_path), f"--speed={speed}"]) == 2
+
+
+def test_a_torn_recording_fails_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = record(tmp_path, RISING) / f"{SLUG}.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-8])
+    assert main(["replay", str(path), "-o", "json"]) == 1
+    assert ":41: the file is torn here" in capsys.readouterr().err
+
+
+def test_progress_is_shown_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["replay", str(record(tmp_path, RISING, manifest="40,1")), "-o", "table"]) == 0
+    assert "replay" in terminal.getvalue()
+
+
+@pytest.mark.slow
+def test_the_recorded_markets_agree_with_their_manifest(captures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(captures), "-o", "json"]) == 0
+    conclusion = json.loads(capsys.readouterr().out)
+    markets = conclusion["markets"]
+    assert all(market["complete"] and market["agrees"] and not market["left_crossed"] for market in markets)
+    assert len(markets) == 24
+    assert conclusion["note"] == NO_TRADES
