@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
@@ -95,3 +95,8 @@ async def rig(
             nursery.start_soon(running.collect_aggregates)
             yield running
         nursery.cancel_scope.cancel()
+
+
+def every_deadline(signals: Sequence[MarketSignals], running: Rig, first: float, last: float) -> bool:
+    """Whether the signals are exactly those of the deadlines from ``first`` to ``last`` seconds after the quarter."""
+    return [running.seconds(it) for it in signals] == [first + 5.0 * n for n in range(int((last - first) / 5) + 1)]

@@ -21,16 +21,12 @@ from engine.replay import replay
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import AggregateSettings, FollowSettings, ScoringSettings, Settings, SupervisionSettings
 from engine.signals import FeedState, MarketSignals, OutsideScore, SignalType
-from tests.actors.local_venue import NOWHERE, QUARTER_S, QUIET, Rig, follow, ports, rig
+from tests.actors.local_venue import NOWHERE, QUARTER_S, QUIET, every_deadline, follow, ports, rig
 
 MockClock = trio.testing.MockClock
 FIVE = f"btc-updown-5m-{QUARTER_S}"
 FIVE_NEXT = f"btc-updown-5m-{QUARTER_S + 300}"
 FIFTEEN = f"btc-updown-15m-{QUARTER_S}"
-
-
-def every_deadline(signals: list[MarketSignals], running: Rig, first: float, last: float) -> bool:
-    return [running.seconds(it) for it in signals] == [first + 5.0 * n for n in range(int((last - first) / 5) + 1)]
 
 
 async def test_several_series_are_followed_scored_and_aggregated(autojump_clock: MockClock) -> None:
@@ -228,42 +224,6 @@ async def test_markets_come_and_go_while_running(autojump_clock: MockClock) -> N
         assert f"btc-updown-5m-{QUARTER_S + 600}" in {it.target for it in running.engine.health().markets}
     assert every_deadline(running.of(FIVE), running, 5, 30)
     assert every_deadline(running.of(FIFTEEN), running, 15, 70)
-
-
-async def test_a_market_may_come_back_before_it_is_gone(autojump_clock: MockClock) -> None:
-    async with rig(follow("btc-5m"), seconds=1) as running:
-        await trio.sleep(10)
-        for _ in range(3):
-            running.engine.unfollow("btc-5m")
-            await trio.testing.wait_all_tasks_blocked()
-            running.engine.follow("btc-5m")
-            running.engine.unfollow("btc-5m")
-            running.engine.follow("btc-5m")
-            await trio.sleep(1)
-        await trio.sleep(20)
-        [market] = running.engine.health().markets
-        assert (market.target, market.feed_state) == (FIVE, FeedState.LIVE)
-    assert every_deadline(running.of(FIVE), running, 5, 30)
-
-
-async def test_the_same_target_again_waits_for_the_old_one_to_leave(autojump_clock: MockClock) -> None:
-    async with rig(follow("btc-5m"), seconds=1) as running:
-        await trio.sleep(3)
-        engine = running.engine
-        known = next(iter(engine._cast._seats.values()))
-        engine._cast.retire(FIVE)
-        engine._cast.appear(known.target)
-        engine._cast.learn(FIVE, known.market)
-        assert list(engine._cast._returning) == [FIVE]
-        await trio.sleep(6)
-        assert not engine._cast._returning
-        assert engine._cast._seats[FIVE] is not known
-        engine._cast.retire(FIVE)
-        engine._cast.appear(known.target)
-        engine._cast.retire(FIVE)
-        await trio.sleep(3)
-        assert engine.health().markets == ()
-    assert [running.seconds(it) for it in running.of(FIVE)] == [5, 10]
 
 
 async def test_a_fixed_market_nobody_knows_is_closed_with_a_reason(autojump_clock: MockClock) -> None:

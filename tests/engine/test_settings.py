@@ -140,7 +140,7 @@ def test_follow_refuses_what_cannot_be_a_name(chosen: dict[str, str]) -> None:
         (VenueSettings, {"websocket_url": "http://127.0.0.1/ws/market"}),
         (VenueSettings, {"websocket_url": "wss://"}),
         (VenueSettings, {"gamma_url": "ws://127.0.0.1"}),
-        (VenueSettings, {"clob_url": "file:///etc/passwd"}),
+        (VenueSettings, {"clob_url": "ftp:///etc/passwd"}),
         (VenueSettings, {"user_agent": ""}),
         (VenueSettings, {"user_agent": "two\r\nlines"}),
         (LogSettings, {"level": "loud"}),
