@@ -322,10 +322,20 @@ def test_snapshot_levels_in_any_order_the_later_of_two_and_no_size_zero() -> Non
     assert book.levels(UP) == (((4800, 2), (4700, 3)), ((5200, 5), (5300, 4)))
 
 
-def test_levels_at_zero_and_one_are_no_levels() -> None:
-    book = synced([(0, 1), (4800, 2)], [(PRICE_SCALE, 3), (5200, 4)])
-    book.change([change(Side.BUY, 0, 9), change(Side.SELL, PRICE_SCALE, 9)])
-    assert book.levels(UP) == (((4800, 2),), ((5200, 4),))
+def test_levels_at_zero_and_one_are_no_levels_but_those_one_tick_inside_are() -> None:
+    inside = [(1, 1), (PRICE_SCALE - 1, 2)]
+    beyond = [(0, 3), (PRICE_SCALE, 4)]
+    book = synced([*inside, *beyond], [*inside, *beyond])
+    held = (((PRICE_SCALE - 1, 2), (1, 1)), ((1, 1), (PRICE_SCALE - 1, 2)))
+    assert book.levels(UP) == held
+    book = synced([], [])
+    book.change([change(side, price, size) for side in Side for price, size in (*inside, *beyond)])
+    assert book.levels(UP) == held
+
+
+def test_a_quote_one_tick_from_either_end_is_valid() -> None:
+    book = synced([(1, 5)], [(PRICE_SCALE - 1, 6)])
+    assert book.quote() == (1, PRICE_SCALE - 1, 5, 6)
 
 
 def test_a_snapshot_replaces_the_book_of_both_tokens() -> None:
@@ -375,6 +385,13 @@ def test_a_stated_top_that_the_levels_do_not_have_is_quoted_without_sizes_and_sh
     book.change([change(Side.BUY, 4900, 3, 4900, 5100), change(Side.SELL, 5100, 4, 4900, 5100)])
     assert book.quote() == (4900, 5100, 3, 4)
     assert not book.diverged
+
+
+@pytest.mark.parametrize("top", [(4800, 5100), (4900, 5200)], ids=["bid known", "ask known"])
+def test_a_quote_has_both_sizes_or_none(top: tuple[int, int]) -> None:
+    book = synced()
+    book.top(UP, *top)
+    assert book.quote() == (*top, 0, 0)
 
 
 def test_ups_own_statement_wins_within_a_message() -> None:
@@ -464,13 +481,12 @@ def test_complementary_tokens_are_never_accused() -> None:
         assert not accused(book)
 
 
-@given(st.lists(st.tuples(st.integers(100, 9800), st.integers(100, 9800)), max_size=40))
-def test_mirror_guard_equals_the_median_of_the_last_fifteen_sums(tops: list[tuple[int, int]]) -> None:
+@given(st.lists(st.sampled_from([-700, -501, -500, -300, 300, 500, 501, 700]), max_size=40))
+def test_mirror_guard_equals_the_median_of_the_last_fifteen_sums(excesses: list[int]) -> None:
     book = Book(MARKET)
-    for count, (up_bid, down_bid) in enumerate(tops, start=1):
-        pair(book, up_bid, down_bid)
-        sums = [up + down + 100 for up, down in tops[:count]]
-        assert accused(book) == (count >= 5 and abs(median(sums[-15:]) - PRICE_SCALE) > 500)
+    for count, excess in enumerate(excesses, start=1):
+        pair(book, 4900 + excess, 5000)
+        assert accused(book) == (count >= 5 and abs(median(excesses[max(0, count - 15) : count])) > 500)
 
 
 @pytest.mark.parametrize(("excess", "off"), [(500, False), (501, True), (-500, False), (-501, True)])
@@ -501,6 +517,15 @@ def test_one_token_alone_and_undefined_tops_are_no_samples() -> None:
         book.top(DOWN, None, 9100)
         book.top(DOWN, 9100, 9100)
     assert not accused(book)
+
+
+@pytest.mark.parametrize(("top", "off"), [((0, 9000), False), ((1000, PRICE_SCALE), False), ((1, 9000), True)])
+def test_a_top_at_zero_or_one_is_no_sample(top: tuple[int, int], off: bool) -> None:
+    book = Book(MARKET)
+    for _ in range(5):
+        book.top(UP, *top)
+        book.top(DOWN, 1, 2)
+    assert accused(book) is off
 
 
 def test_a_half_sample_does_not_outlive_a_gap() -> None:

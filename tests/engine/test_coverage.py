@@ -149,6 +149,13 @@ def test_memory_is_bounded_by_the_breaks_in_the_window(history: list[tuple[int, 
     assert not account._silences
 
 
+@pytest.mark.parametrize(("start", "spans", "silences"), [(7, 2, 1), (8, 1, 0), (100, 1, 0)])
+def test_evicting_keeps_what_reaches_into_the_window_and_no_more(start: int, spans: int, silences: int) -> None:
+    account = coverage((0, "connected"), (0, "event"), (5, "disconnected"), (6, "connected"), (8, "event"))
+    account.evict(start)
+    assert (len(account._spans), len(account._silences)) == (spans, silences)
+
+
 def test_a_steady_feed_is_held_in_one_stretch() -> None:
     account = coverage((0, "connected"))
     for at_ns in range(0, 100_000, 5):

@@ -336,6 +336,7 @@ def test_a_mirror_print_is_one_trade_and_counted(first: tuple[Trade, Outcome]) -
 
 def test_a_hash_is_recognised_for_the_margin_and_then_forgotten() -> None:
     window, window_ns = TradeWindow(), 120 * NS_PER_S
+    assert REPEAT_MEMORY_NS == 60 * NS_PER_S
     window.add(*printed(hash_="0xaa"), 0)
     window.evict(REPEAT_MEMORY_NS)
     assert window.count == 0
