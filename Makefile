@@ -16,7 +16,7 @@ endif
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check check-lint check-format check-types check-imports format lock clean
+.PHONY: help setup demo test soak check check-lint check-format check-types check-imports format lock clean
 
 help: ## Print this help
 	@echo 'usage: make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -61,6 +61,9 @@ ifeq ($(strip $(ARGS)),)
 	$(BIN)/coverage report --include='actors/*' --fail-under=85 || status=1; \
 	exit $$status
 endif
+
+soak: $(STAMP) ## Follow fifty markets of the stand-in venue for ten minutes and judge every deadline
+	$(BIN)/python tests/bench/soak.py $(ARGS)
 
 check: check-lint check-format check-types check-imports ## Lint, formatting, types, architecture (-k: show them all)
 

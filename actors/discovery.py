@@ -15,13 +15,13 @@ import random
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
-import structlog
 import trio
 from attrs import Factory, define, evolve
 from structlog.typing import FilteringBoundLogger
 
 from actors.clock import Clock
 from actors.faults import CAUTIOUS, excerpt
+from actors.logs import library_logger
 from actors.rest import Catalog, RestFault, RestFaultKind
 from engine.followbook import FollowBook
 from engine.markets import Market, Target
@@ -103,7 +103,7 @@ class DiscoveryActor:
         self._settings = settings
         self._listener = listener
         self._rng = rng
-        self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
+        self._log: FilteringBoundLogger = library_logger() if log is None else log
         self._warm_ns = to_ns(settings.warm_s)
         self._retire_after_ns = to_ns(settings.retire_after_s)
         self._retry_ns = to_ns(settings.retry_s)

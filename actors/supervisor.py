@@ -12,7 +12,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-import structlog
 import trio
 from attrs import define, field, frozen
 from attrs.validators import ge, lt, min_len
@@ -20,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.clock import NS_PER_S, Clock
 from actors.crash import Ending, contained, summary, traceback_text, unwrapped
+from actors.logs import library_logger
 
 STOP_S: Final = 5.0
 """All children together may take this long to stop."""
@@ -193,7 +193,7 @@ class Supervisor:
     ) -> None:
         """Fail once more than `escalation_share` of at least `escalation_minimum` counting children are quarantined."""
         self._clock = clock
-        self._log: FilteringBoundLogger = structlog.get_logger() if log is None else log
+        self._log: FilteringBoundLogger = library_logger() if log is None else log
         self._escalation_minimum = escalation_minimum
         self._escalation_share = escalation_share
         self._children: dict[str, _Child] = {}

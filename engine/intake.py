@@ -73,6 +73,7 @@ class Intake:
 
     @property
     def book_state(self) -> BookState:
+        """The book's state; unsynced before there is one."""
         return BookState.UNSYNCED if self.book is None else self.book.state
 
     def _updated(self, record: MarketUpdated) -> None:

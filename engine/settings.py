@@ -42,9 +42,9 @@ class FollowSettings:
 class ScoringSettings:
     """The window and the formulas.
 
-    A silence longer than ``stale_after_s`` is not covered time. A market that has been without word from the venue, and
-    without a live socket, for longer than ``outage_grace_s`` is unavailable. ``weights`` and ``options`` override single
-    entries of the preset.
+    A silence longer than ``stale_after_s`` is not covered time. A market that has been without word from the venue,
+    and without a live socket, for longer than ``outage_grace_s`` is unavailable. ``weights`` and ``options`` override
+    single entries of the preset.
     """
 
     preset: str = field(default="seed", validator=min_len(1))

@@ -18,6 +18,7 @@ from actors import Venue, open_engine
 from actors.cli import COMMANDS
 from actors.clock import Clock
 from actors.config import load_settings
+from actors.venue import Faults
 from tests.actors.local_venue import QUARTER_S, QUIET, ports
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,14 @@ def test_the_embedding_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         line for line in capsys.readouterr().out.splitlines() if re.match(r"\S+: [A-Z_]+ [+-]\d\.\d\d, conf", line)
     ]
     assert len(lines) == 8, "two markets, four deadlines"
+
+
+def test_the_example_of_the_venue_page_runs() -> None:
+    page = (ROOT / "docs" / "venue.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
+    for switch in re.findall(r"`(\w+)", page.partition("| silence")[2]):
+        assert hasattr(Faults, switch) or switch in vars(Faults()), switch
 
 
 def test_the_configuration_example_loads(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """``updown demo``: the engine against the stand-in venue in one process, in fast time, with a roll-over and an outage.
 
 Time is trio's: a clock that runs ``--rate`` times faster than the wall moves venue and engine alike, so that a slot of
-five minutes passes in seconds. It starts two and a half minutes before a full quarter of an hour: two series roll there.
+five minutes passes in seconds. It starts two and a half minutes before a quarter of an hour, where two series roll.
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import structlog
 from attrs import frozen
 
 from actors.captures import Capture, CaptureError, find_captures, read_capture
+from actors.logs import library_logger
 from actors.venue.listing import Listing, asset_id, gamma_id
 from actors.venue.options import VenueOptions
 from actors.venue.render import MINIMUM_ORDER, Message
@@ -35,8 +35,6 @@ CENT: Final = 100
 SPEEDS: Final = (0.001, 10_000.0)
 
 _STAMP: Final = re.compile(r'"timestamp":"(\d+)"')
-
-log = structlog.get_logger()
 
 
 @frozen(kw_only=True)
@@ -142,7 +140,7 @@ class RecordedTape:
                     for event in _events(record.text):
                         yield at_ns, self._stamped(event)
         except (CaptureError, msgspec.MsgspecError) as error:
-            log.warning("venue.recording_torn", slug=self._capture.slug, error=str(error))
+            library_logger().warning("venue.recording_torn", slug=self._capture.slug, error=str(error))
 
     def _stamped(self, text: str) -> str:
         if self._timeline.verbatim:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 
 import httpx
-import structlog
 import trio
 
 from actors.clock import Clock
 from actors.faults import FaultKind, FeedFault
+from actors.logs import library_logger
 from actors.venue.exchange import Exchange, MarketReport
 from actors.venue.faults import Ending, Faults, error_page
 from actors.venue.generated import GeneratedSource
@@ -23,8 +23,6 @@ from actors.venue.websocket import MarketChannel
 
 CHANNEL_PATH = "/ws/market"
 HEAD_S = 10.0
-
-log = structlog.get_logger()
 
 
 class Venue:
@@ -125,8 +123,8 @@ class Venue:
                 ending = await self._serve_head(stream)
             except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
                 pass
-            except Exception:
-                log.exception("venue.connection_crashed")
+            except Exception:  # noqa: BLE001 - one connection's crash is not the venue's
+                library_logger().exception("venue.connection_crashed")
             finally:
                 del self._connections[scope]
         if scope.cancelled_caught:

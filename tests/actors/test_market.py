@@ -15,11 +15,12 @@ from actors.clock import Clock
 from actors.faults import FaultKind
 from actors.market import Ask, MarketActor, MarketTools
 from actors.seat import Seat
+from engine.features import MarketView
 from engine.markets import Market, Target
 from engine.pipeline import MarketPipeline, stamp_of
 from engine.presets import PRESETS
 from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
-from engine.scoring import Scorer, build_scorer
+from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import ScoringSettings
 from engine.signals import FeedState, MarketSignals, SignalType
 from tests.engine.wire_texts import CONDITION_ID, MARKET, TARGET, at, book, trade
@@ -85,8 +86,11 @@ class Stage:
             followed_ns=followed_ns,
             scoring=SCORING,
             preset=SEED,
-            scorer=lambda view: self.scorer(view),
+            scorer=self.score,
         )
+
+    def score(self, view: MarketView) -> Scores:
+        return self.scorer(view)
 
     def reconnector(self, seat: Seat, put: Callable[[Record], bool]) -> FakeConnection:
         self.connections.append(FakeConnection(put))

@@ -1,8 +1,9 @@
 """Soak: ``updown run`` follows fifty markets of ``updown serve`` for ten minutes, as a user would run them.
 
 Both are processes of their own on this machine. Checked at the end: every followed market had exactly one signal per
-deadline, every roll-over gap is below a second, and the engine's memory is flat after the first minute. Exits 1, naming
-every failure, if not. Prints what it measured as JSON.
+deadline, every roll-over gap is below a second, and the engine's memory after the first minute, while the two-minute
+windows are still filling, grows by less than a tenth to the end. Exits 1, naming every failure, if not. Prints what it
+measured as JSON.
 
     python tests/bench/soak.py --seconds 600 --markets 50
 """
@@ -26,7 +27,8 @@ CADENCE_NS = 5_000_000_000
 UNDERLYINGS = ("btc", "eth", "sol", "xrp")
 FAMILIES = ("5m", "15m", "1h", "4h", "1d")
 SETTLE_S = 60
-"""Memory is judged from here on."""
+MEMORY_GROWTH = 0.10
+"""Memory is judged from here on, and may grow by this share."""
 
 
 def follows(markets: int, now_s: int) -> list[str]:
@@ -127,7 +129,7 @@ def follow(path: Path, venue_pid: int, seconds: float, markets: int) -> tuple[di
     growth = settled[-1] / settled[0] - 1 if settled else 0.0
     complaints += [f"exit code {code}"] if code else []
     complaints += [f"roll-over gap of {max(gaps)} s"] if gaps and max(gaps) >= 1.0 else []
-    complaints += [f"memory grew by {growth:.1%} after the first minute"] if growth > 0.05 else []
+    complaints += [f"memory grew by {growth:.1%} after the first minute"] if growth > MEMORY_GROWTH else []
     types = defaultdict(int)
     for it in signals.lines:
         types[it.get("signal_type", "aggregate")] += 1
@@ -157,9 +159,9 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=15.0, help="messages a second of one market")
     arguments = parser.parse_args()
     measured, complaints = soak(arguments.seconds, arguments.markets, arguments.rate)
-    print(json.dumps(measured, indent=2))
+    sys.stdout.write(json.dumps(measured, indent=2) + "\n")
     for complaint in complaints:
-        print(f"FAILED: {complaint}", file=sys.stderr)
+        sys.stderr.write(f"FAILED: {complaint}\n")
     return 1 if complaints else 0
 
 
