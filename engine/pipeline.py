@@ -143,7 +143,7 @@ class MarketPipeline:
             as_of_ns,
             scores=scores,
             verdict=refusal or (self._classify(scores), None),
-            window=self._window(start_ns, as_of_ns, coverage),
+            window=self._window(start_ns, as_of_ns, coverage, scores),
             quality=self._quality(start_ns, as_of_ns),
             quote=self._quote(as_of_ns),
             stamp=self.stamp,
@@ -189,14 +189,14 @@ class MarketPipeline:
             scores.score, scores.confidence, self.intake.trades.count, components.momentum, components.volume_flow
         )
 
-    def _window(self, start_ns: int, end_ns: int, coverage: float) -> WindowProof:
+    def _window(self, start_ns: int, end_ns: int, coverage: float, scores: Scores) -> WindowProof:
         trades = self.intake.trades
         return WindowProof(
             start_ns=start_ns,
             end_ns=end_ns,
             coverage=coverage,
             trades=trades.count,
-            whales=trades.whales_yes + trades.whales_no,
+            whales=trades.whales_yes + trades.whales_no if scores.whales is None else scores.whales,
             volume_shares=shares(trades.yes_units + trades.no_units),
             volume_usd=notional_usd(trades.notional),
         )

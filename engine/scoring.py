@@ -29,12 +29,16 @@ SEED_COMPONENTS: Final = ("momentum", "volume_flow", "whale")
 
 @frozen(kw_only=True)
 class Scores:
-    """The parts, ``score`` −1..+1, ``confidence`` 0..1 by the preset and ``confidence_seed`` by the original rule."""
+    """The parts, ``score`` −1..+1, ``confidence`` 0..1 by the preset and ``confidence_seed`` by the original rule.
+
+    ``whales`` is how many orders counted as whales, both directions; ``None`` leaves it to the original rule.
+    """
 
     components: Components
     score: float
     confidence: float
     confidence_seed: float
+    whales: int | None = None
 
 
 class Scorer(Protocol):
@@ -104,10 +108,11 @@ class CorrectedScorer:
 
     def __call__(self, view: MarketView) -> Scores:
         """The scores of the view; 0 with confidence 0 when no part is present."""
+        up, down = self._whales(view)
         components = Components(
             momentum=self._momentum(view),
             volume_flow=self._flow(view),
-            whale=self._whale(view),
+            whale=corrected.whale(up, down, self.options.lambda_whale),
             imbalance=view.features.depth_imbalance(view.end_ns) if self.weights.get("imbalance") else None,
         )
         score = corrected.combine(components, self.weights)
@@ -116,6 +121,7 @@ class CorrectedScorer:
             score=0.0 if score is None else score,
             confidence=0.0 if score is None else _confidence(view),
             confidence_seed=seed_confidence(view.trades.count, view.coverage),
+            whales=up + down,
         )
 
     def _momentum(self, view: MarketView) -> float | None:
@@ -144,13 +150,12 @@ class CorrectedScorer:
             up, down, number = toward.weigh(weight), away.weigh(weight), toward.orders + away.orders
         return corrected.flow(up, down, number, self.options.lambda_flow)
 
-    def _whale(self, view: MarketView) -> float | None:
-        up, down = view.features.whales(
+    def _whales(self, view: MarketView) -> tuple[int, int]:
+        return view.features.whales(
             WhaleUnit(self.options.whale_unit),
             multiple=self.options.whale_multiple,
             floor_units=self.options.whale_floor_shares * SIZE_SCALE,
         )
-        return corrected.whale(up, down, self.options.lambda_whale)
 
 
 SCORERS: Final[Mapping[str, ScorerFactory]] = MappingProxyType({"seed": SeedScorer.of, "corrected": CorrectedScorer.of})

@@ -105,6 +105,15 @@ def test_the_score_is_the_presets():
     assert signal.market.seconds_to_close == 295.0
 
 
+@pytest.mark.parametrize(("preset", "whales"), [("seed", 2), ("corrected", 1)])
+def test_a_whale_is_what_the_preset_calls_one(preset: str, whales: int):
+    pipeline = new_pipeline(preset=preset)
+    feed(pipeline, begun())
+    frames = [trade("0.5", size, at_ns=at(n + 1)) for n, size in enumerate(["999", "1500", "2500"])]
+    feed(pipeline, [Frame(at_ns=at(n + 1), text=text) for n, text in enumerate(frames)])
+    assert pipeline.advance(at(5))[0].window.whales == whales
+
+
 def test_no_trades_on_a_healthy_feed_is_low_liquidity_and_not_unavailable():
     pipeline = new_pipeline()
     feed(pipeline, begun())

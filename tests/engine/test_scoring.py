@@ -143,7 +143,9 @@ def test_seed_equals_its_transcription_as_the_window_moves(
 def test_corrected_of_nothing_is_zero_without_confidence() -> None:
     bench = Bench()
     bench.quote(119, "0.49", "0.51")
-    assert CORRECTED(bench.view(240)) == Scores(components=Components(), score=0.0, confidence=0.0, confidence_seed=0.0)
+    assert CORRECTED(bench.view(240)) == Scores(
+        components=Components(), score=0.0, confidence=0.0, confidence_seed=0.0, whales=0
+    )
 
 
 def test_corrected_reads_the_quotes() -> None:
