@@ -31,17 +31,17 @@ class _Attempt:
 
     def __init__(self, clock: Clock, epoch: int, put: Callable[[Record], bool]) -> None:
         self.epoch = epoch
+        self.announced = False
         self.refused = 0
         self._clock = clock
         self._put = put
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._announced = False
 
     def announce(self) -> None:
         """Say that the subscription is out; once, and before the first frame whichever is seen first."""
-        if not self._announced:
-            self._announced = True
+        if not self.announced:
+            self.announced = True
             self._put(Connected(at_ns=self._clock.now_ns(), epoch=self.epoch))
 
     def deliver(self, text: str) -> bool:
@@ -98,22 +98,23 @@ class Reconnector:
             self._scope.cancel()
 
     async def run(self, market: Market, first_epoch: int) -> None:
-        """Connect, listen, reconnect; never returns, ends by cancellation."""
+        """Connect, listen, reconnect; never returns, ends by cancellation.
+
+        Epochs count sockets: what was not to be had is tried again under the same number.
+        """
         epoch = first_epoch
         while True:
             await self._limiter.acquire()
             attempt = _Attempt(self._clock, epoch, self._put)
             fault = await self._session(market, attempt)
-            self._put(
-                Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=fault.kind, dropped=attempt.refused)
-            )
+            self._put(Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=fault.kind, dropped=attempt.refused))
             self._backoff.live(attempt.live_s)
             delay_s = self._backoff.next_delay_s(fault)
             self._report(fault, epoch, delay_s)
             if fault.kind is FaultKind.RATE_LIMITED:
                 self._limiter.pause(delay_s)
             await trio.sleep(delay_s)
-            epoch += 1
+            epoch += attempt.announced
 
     async def _session(self, market: Market, attempt: _Attempt) -> FeedFault:
         first_frame = subscription(market.asset_ids)
@@ -134,7 +135,7 @@ class Reconnector:
             return fault
         finally:
             self._scope = None
-        hung_up, self._hang_up = self._hang_up, None
+            hung_up, self._hang_up = self._hang_up, None
         return hung_up or FeedFault(FaultKind.CLOSED, "hung up")
 
     def _report(self, fault: FeedFault, epoch: int, delay_s: float) -> None:
