@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
@@ -19,6 +20,7 @@ from engine.signals import AggregateSignal, FeedState, MarketSignals, SignalType
 from engine.units import NS_PER_S
 
 DIRECTION_THRESHOLD = 0.1
+NAME_WIDTH = len("btc-15m 22 10:15Z")
 SERIES_ORDER = ("5m", "15m", "1h", "4h", "1d")
 
 PHASE_STYLES = {
@@ -93,11 +95,12 @@ def _aggregates(aggregates: Iterable[AggregateSignal]) -> Table:
 
 def _markets(rows: Sequence[Row]) -> Table:
     table = Table(expand=False)
-    table.add_column("market", no_wrap=True)
+    # Where there is no room, words are wrapped and cut before a number is.
+    table.add_column("market", overflow="ellipsis", min_width=NAME_WIDTH)
     for name in ("left", "mid", "score", "momentum", "flow", "whale", "conf", "cover", "trades"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("signal", no_wrap=True)
-    table.add_column("feed", no_wrap=True)
+    table.add_column("signal", overflow="ellipsis")
+    table.add_column("feed", overflow="ellipsis")
     for row in sorted(rows, key=_order):
         table.add_row(*_cells(row))
     return table
@@ -127,9 +130,9 @@ def _cells(row: Row) -> list[Text]:
 
 
 def _name(market: MarketHealth) -> str:
-    """Series and opening time (UTC) of a slot; whatever a fixed market is called."""
+    """Series and opening time (UTC) of a slot; whatever a fixed market is called, an id by its two ends."""
     if market.series is None or market.start_ns is None:
-        return market.slug or market.target
+        return market.slug or re.sub(r"^(0x.{6}).+(.{6})$", r"\1…\2", market.target)
     return f"{market.series} {datetime.fromtimestamp(market.start_ns // NS_PER_S, UTC):%d %H:%M}Z"
 
 

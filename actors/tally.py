@@ -17,7 +17,8 @@ class MarketTally:
 
     ``final_mid`` is the last mid of a two-sided book (a book that lost a side has no mid). ``crossed`` counts the
     signals that met a crossed book, ``left_crossed`` whether the last one did. ``agrees`` compares the final mid with
-    the outcome the manifest names, ``complete`` the messages with the manifest's count; ``None`` without a manifest.
+    the outcome the manifest names, ``complete`` the messages with the manifest's count; ``None`` without a manifest,
+    and ``agrees`` also where no final mid points to a side.
     """
 
     slug: str
@@ -92,7 +93,7 @@ def as_json(markets: Sequence[MarketTally]) -> list[dict[str, object]]:
 
 def _tally(count: _Count) -> MarketTally:
     capture, last = count.capture, count.last
-    known = capture.up_won is not None and count.final_mid is not None
+    known = capture.up_won is not None and count.final_mid not in (None, 0.5)
     return MarketTally(
         slug=capture.slug,
         messages=count.messages,
