@@ -464,6 +464,14 @@ async def test_quarantine_doubles_up_to_its_cap(
     assert len(events(journal, "actor.retried")) == 6
 
 
+async def test_a_retry_begins_with_a_clean_slate(autojump_clock: MockClock, log: FilteringBoundLogger) -> None:
+    async with running(log) as supervisor:
+        supervisor.start_soon(ChildSpec(name="child", run=crash, quarantine_s=1.0))
+        await trio.sleep(2.0)
+        report = report_of(supervisor, "child")
+        assert (report.quarantines, report.restarts) == (2, 10)
+
+
 async def test_quarantined_for_ever_does_not_overflow(autojump_clock: MockClock, log: FilteringBoundLogger) -> None:
     async with running(log) as supervisor:
         supervisor.start_soon(ChildSpec(name="child", run=crash, intensity=0, quarantine_s=1.0, quarantine_cap_s=1.0))
@@ -1088,6 +1096,25 @@ async def test_stubborn_children_together_take_no_more_than_five_seconds(
             assert took <= 5.0
             await wait_all_tasks_blocked()
             assert supervisor.children() == ()
+
+
+async def test_a_peer_of_the_hasty_still_has_its_own_time(
+    autojump_clock: MockClock, log: FilteringBoundLogger, journal: LogCapture
+) -> None:
+    asked = trio.Event()
+    finished: list[float] = []
+
+    async def slow(task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await asked.wait()
+        await trio.sleep(1.7)
+        finished.append(trio.current_time())
+
+    async with running(log) as supervisor:
+        await supervisor.start(ChildSpec(name="slow", run=slow, stop=asked.set))
+        await supervisor.start(ChildSpec(name="hasty", run=serve, stop=lambda: None, shutdown_s=0.1))
+    assert finished == [pytest.approx(1.8, abs=0.1)]
+    assert events(journal) == []
 
 
 async def test_the_first_one_started_has_its_time_though_the_last_one_wasted_its_own(
