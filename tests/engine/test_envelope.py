@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, ValidationError
 
 from engine.aggregate import combine
+from engine.corrected import Options
 from engine.envelope import SCHEMA_VERSION, envelope, envelope_line
 from engine.markets import CONDITION_ID_PATTERN, MarketPhase
 from engine.pipeline import stamp_of
@@ -39,7 +40,8 @@ from engine.signals import (
 )
 from tests.engine.wire_texts import CONDITION_ID, DOWN, MARKET, SLUG, TARGET, UP, at, book, resolved, trade
 
-SCHEMA = json.loads(Path(__file__).parents[2].joinpath("docs", "signal-envelope.schema.json").read_text("utf-8"))
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "signal-envelope.schema.json").read_text("utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 MARKET_SIGNAL = MarketSignals(
@@ -156,6 +158,21 @@ def test_the_vocabularies_are_the_engines(path: str, words: type[SignalType]) ->
 def test_the_patterns_are_the_engines() -> None:
     assert DEFINED["market_signal.condition_id"]["pattern"] == f"^{CONDITION_ID_PATTERN}$"
     assert DEFINED["market_signal.schema_version"]["const"] == SCHEMA_VERSION
+
+
+def test_the_guide_names_every_field_and_every_word() -> None:
+    named = set(re.findall(r"`([^`]+)`", (DOCS / "signals.md").read_text("utf-8")))
+    fields = {path.rpartition(".")[2].removesuffix("[]") for path in DEFINED}
+    words = {word for schema in DEFINED.values() for word in schema.get("enum", ()) if word is not None}
+    assert (fields | words) - named == set()
+    assert {*PRESETS, *fields_dict(Options)} - named == set()
+
+
+def test_the_guide_shows_the_weights_of_the_presets() -> None:
+    text = (DOCS / "signals.md").read_text("utf-8")
+    for name, preset in PRESETS.items():
+        [row] = re.findall(rf"^\| `{name}` \| .* \| (.*) \|$", text, re.MULTILINE)
+        assert [float(weight) for weight in row.split(", ")] == list(preset.weights.values())
 
 
 # ---------------------------------------------------------------------------------------------------------- real ones
