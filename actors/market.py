@@ -21,6 +21,7 @@ from actors.seat import Seat
 from engine.markets import Market, MarketPhase, phase_of
 from engine.pipeline import MarketPipeline
 from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.settings import FeedSettings
 from engine.signals import FeedState, MarketSignals
 from engine.units import to_ns, to_seconds
 
@@ -29,6 +30,9 @@ CONTROL_ROOM = 256
 
 BATCH_RECORDS = 64
 """Records taken in between two looks at the rest of the world."""
+
+RESYNC_PAUSE_S = 30.0
+"""A bad book calls for a new socket at most this often: if a fresh one does not mend it, a fresher one will not."""
 
 OVER = (MarketPhase.CLOSED, MarketPhase.RESOLVED)
 
@@ -57,8 +61,7 @@ class MarketTools:
     new_pipeline: Callable[[Seat, int], MarketPipeline]
     new_reconnector: Callable[[Seat, Callable[[Record], bool]], Reconnector]
     refresh: Callable[[str], None]
-    queue_size: int
-    resync_s: float
+    feed: FeedSettings
     log: FilteringBoundLogger
     tape: Callable[[str, Record], None] | None = None
 
@@ -71,7 +74,7 @@ class MarketActor:
         self._tools = tools
         self._clock = tools.clock
         self._inbox: Mailbox[Record | Ask] = Mailbox(
-            tools.queue_size + CONTROL_ROOM, Overflow.REFUSE, name=f"market:{seat.target.key}"
+            tools.feed.queue_size + CONTROL_ROOM, Overflow.REFUSE, name=f"market:{seat.target.key}"
         )
         self._log = tools.log.bind(market=seat.target.key, series=seat.target.series)
         self._reconnector = tools.new_reconnector(seat, self._put)
@@ -80,7 +83,8 @@ class MarketActor:
         self._taken: deque[Record | Ask] = deque()
         self._asked: list[Ask] = []
         self._connection: trio.CancelScope | None = None
-        self._resync_ns = to_ns(tools.resync_s)
+        self._subscribed: tuple[str, ...] = ()
+        self._may_resync_ns = 0
 
     # Called by others, never waiting.
 
@@ -169,7 +173,7 @@ class MarketActor:
 
     def _put(self, record: Record) -> bool:
         """Enqueue a record; only a frame can be refused for lack of room."""
-        full = isinstance(record, Frame) and len(self._inbox) >= self._tools.queue_size
+        full = isinstance(record, Frame) and len(self._inbox) >= self._tools.feed.queue_size
         return not full and self._offer(record)
 
     def _offer(self, item: Record | Ask) -> bool:
@@ -179,22 +183,30 @@ class MarketActor:
             return False
 
     def _connect_or_not(self, nursery: trio.Nursery) -> None:
-        """Have a connection exactly while there is a market that is not over."""
+        """Have a connection exactly while there is a market that is not over, and to its present tokens."""
         market = self._pipeline.intake.market
-        wanted = market is not None and phase_of(self._seat.target, market, self._clock.now_ns()) not in OVER
-        if wanted and self._connection is None and market is not None:
-            self._connection = trio.CancelScope()
+        over = market is None or phase_of(self._seat.target, market, self._clock.now_ns()) in OVER
+        wanted = () if market is None or over else market.asset_ids
+        if self._connection is None and wanted and market is not None:
+            self._connection, self._subscribed = trio.CancelScope(), wanted
             nursery.start_soon(self._stay_connected, market, self._connection)
-        elif not wanted and self._connection is not None:
+        elif self._connection is not None and wanted != self._subscribed:
             self._connection.cancel()
 
     async def _stay_connected(self, market: Market, scope: trio.CancelScope) -> None:
         with scope:
             await self._reconnector.run(market, self._seat.epoch + 1)
+        # A market that stopped may go on, by another connection; what lies between is no coverage.
+        self._connection = None
+        self._put(Disconnected(at_ns=self._clock.now_ns(), epoch=self._seat.epoch, reason=FaultKind.CLOSED))
 
     def _look_after_feed(self, now_ns: int) -> None:
-        due_ns = self._pipeline.resync_due_ns(self._resync_ns)
-        if due_ns is not None and due_ns <= now_ns:
+        """Give a socket up that says nothing of this market, or whose book does not come right."""
+        feed, silent_ns, unclean_ns = self._tools.feed, self._pipeline.silent_since_ns, self._pipeline.unclean_since_ns
+        if silent_ns is not None and now_ns - silent_ns >= to_ns(feed.idle_s):
+            self._reconnector.hang_up(FaultKind.STALE, f"nothing of this market for {feed.idle_s:g} s")
+        elif unclean_ns is not None and now_ns >= max(unclean_ns + to_ns(feed.resync_s), self._may_resync_ns):
+            self._may_resync_ns = now_ns + to_ns(RESYNC_PAUSE_S)
             self._reconnector.hang_up(FaultKind.RESYNC, f"book {self._pipeline.intake.book_state}")
         self._watch_opening(now_ns)
 

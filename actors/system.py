@@ -212,8 +212,7 @@ class Engine:
             new_pipeline=self._new_pipeline,
             new_reconnector=new_reconnector,
             refresh=self._refresh,
-            queue_size=settings.feed.queue_size,
-            resync_s=settings.feed.resync_s,
+            feed=settings.feed,
             log=self._log,
             tape=tape,
         )

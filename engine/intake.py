@@ -53,6 +53,7 @@ class Intake:
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
         self.features = Features(window_ns=window_ns, tick=100)
         self.epoch = 0
+        self.connected_ns = 0
         self.fault: str | None = None
         self.unclean_since_ns: int | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
@@ -90,6 +91,7 @@ class Intake:
 
     def _connected(self, record: Connected) -> None:
         self.epoch = record.epoch
+        self.connected_ns = record.at_ns
         self.fault = None
         self.coverage.connected(record.at_ns)
         self.trades.seam(record.at_ns)
@@ -197,7 +199,7 @@ class Intake:
     def _book_moved(self, book: Book, at_ns: int) -> None:
         if self._wants_features:
             self._keep_features(book, at_ns)
-        if book.state not in _BROKEN:
+        if book.state not in _BROKEN and not book.diverged:
             self.unclean_since_ns = None
         elif self.unclean_since_ns is None:
             self.unclean_since_ns = at_ns

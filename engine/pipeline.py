@@ -149,10 +149,16 @@ class MarketPipeline:
             stamp=self.stamp,
         )
 
-    def resync_due_ns(self, patience_ns: int) -> int | None:
-        """When a book that stays unsynced or crossed calls for a new socket, ``None`` while it is well."""
-        since_ns = self.intake.unclean_since_ns
-        return None if since_ns is None else since_ns + patience_ns
+    @property
+    def unclean_since_ns(self) -> int | None:
+        """Since when a connected market's book is missing, crossed or at odds with the stated top; ``None`` while well."""
+        return self.intake.unclean_since_ns if self.intake.coverage.connected_now else None
+
+    @property
+    def silent_since_ns(self) -> int | None:
+        """Since when a connected market has had no event of its own; what concerns other markets does not count."""
+        coverage = self.intake.coverage
+        return max(coverage.last_event_ns or 0, self.intake.connected_ns) if coverage.connected_now else None
 
     def _view(self, start_ns: int, end_ns: int, coverage: float) -> MarketView:
         last_ns = self.intake.coverage.last_event_ns

@@ -76,7 +76,11 @@ def _longer_than_ping(instance: FeedSettings, attribute: Attribute[Any], value: 
 
 @frozen(kw_only=True)
 class FeedSettings:
-    """Deadlines and limits of one socket (seconds and bytes)."""
+    """Deadlines and limits of one socket (seconds and bytes).
+
+    A socket that has said nothing of its market for ``idle_s`` is replaced, and one whose book stays missing, crossed
+    or at odds with the stated top for ``resync_s`` too, the latter at most twice a minute.
+    """
 
     connect_s: float = field(default=8.0, validator=[gt(0), le(10.0)])
     close_s: float = field(default=1.0, validator=[gt(0), le(2.0)])

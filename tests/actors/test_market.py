@@ -21,7 +21,7 @@ from engine.pipeline import MarketPipeline, stamp_of
 from engine.presets import PRESETS
 from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
 from engine.scoring import Scorer, Scores, build_scorer
-from engine.settings import ScoringSettings
+from engine.settings import FeedSettings, ScoringSettings
 from engine.signals import FeedState, MarketSignals, SignalType
 from tests.engine.wire_texts import CONDITION_ID, MARKET, TARGET, at, book, trade
 
@@ -73,8 +73,7 @@ class Stage:
             new_pipeline=self.pipeline,
             new_reconnector=self.reconnector,  # type: ignore[arg-type]
             refresh=self.refreshed.append,
-            queue_size=queue_size,
-            resync_s=5.0,
+            feed=FeedSettings(queue_size=queue_size),
             log=structlog.get_logger(),
             tape=lambda key, record: self.tape.append(record),
         )
@@ -295,6 +294,30 @@ async def test_a_book_that_stays_away_calls_for_a_new_socket(autojump_clock: tri
         assert stage.connection.hung_up == [FaultKind.RESYNC]
 
 
+async def test_a_book_that_does_not_come_right_is_not_asked_for_all_the_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        for _ in range(40):
+            stage.say(book((("0.6", "1"),), (("0.5", "1"),)))
+            await trio.sleep(1)
+        assert stage.connection.hung_up == [FaultKind.RESYNC] * 2
+
+
+async def test_a_socket_that_speaks_of_other_markets_only_is_given_up(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        for _ in range(35):
+            await trio.sleep(1)
+            stage.say(book().replace(CONDITION_ID, "0x" + "cd" * 32), "[]")
+        assert FaultKind.STALE in stage.connection.hung_up
+
+
 async def test_the_connection_ends_with_the_slot(autojump_clock: trio.testing.MockClock) -> None:
     async with playing(Stage(seconds=290)) as stage:
         stage.actor.learn(MARKET)
@@ -306,6 +329,37 @@ async def test_the_connection_ends_with_the_slot(autojump_clock: trio.testing.Mo
         assert not stage.connection.running
         assert stage.actor.feed_state is FeedState.CLOSED
     assert stage.signals[-1].signal_type is SignalType.MARKET_CLOSED
+
+
+async def test_a_market_that_takes_orders_again_is_listened_to_again(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        stage.actor.learn(evolve(MARKET, accepting_orders=False))
+        await trio.sleep(20)
+        assert not stage.connection.running
+        assert [it.epoch for it in stage.tape if isinstance(it, Disconnected)] == [1]
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        assert stage.actor.feed_state is FeedState.BACKOFF
+        assert stage.connection.running
+        assert stage.connection.epochs == [1, 2]
+        stage.connect(epoch=2)
+        await trio.sleep(5)
+    assert stage.signals[2].signal_type is SignalType.MARKET_CLOSED
+    assert stage.signals[-1].quality.feed_state is FeedState.LIVE
+
+
+async def test_other_tokens_need_another_connection(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        stage.actor.learn(evolve(MARKET, up_asset_id="77"))
+        await trio.sleep(1)
+        assert stage.connection.running
+        assert stage.connection.epochs == [1, 2]
 
 
 async def test_a_fixed_market_is_looked_up_again_after_a_fault_a_slot_is_not(

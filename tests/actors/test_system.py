@@ -17,6 +17,7 @@ from engine.envelope import envelope_line
 from engine.errors import PresetError
 from engine.features import MarketView
 from engine.presets import PRESETS, Preset
+from engine.records import Disconnected
 from engine.replay import replay
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import AggregateSettings, FollowSettings, ScoringSettings, Settings, SupervisionSettings
@@ -110,6 +111,35 @@ async def test_the_venue_dies_for_a_minute_and_everything_recovers_by_itself(aut
     assert not any(it.missing for it in running.aggregates)
     silent = [it for it in running.aggregates if running.seconds(it) == 60]
     assert [(it.score, it.markets_open, it.markets_scored) for it in silent] == [(None, 2, 0)]
+
+
+async def test_a_feed_that_freezes_with_its_socket_alive_is_found_out(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m", "btc-15m"), seconds=1) as running:
+        await trio.sleep(29)
+        running.venue.faults.freeze(FIVE)
+        await trio.sleep(60)
+        running.venue.faults.thaw(FIVE)
+        await trio.sleep(60)
+    signals = {running.seconds(it): it for it in running.of(FIVE)}
+    assert every_deadline(running.of(FIVE), running, 5, 150)
+    assert signals[45].quality.feed_state is FeedState.STALE
+    assert signals[45].market.mid is None
+    assert signals[70].signal_type is SignalType.MARKET_UNAVAILABLE
+    assert signals[70].quality.epoch > 1, "a new socket was tried"
+    assert signals[150].quality.feed_state is FeedState.LIVE
+    assert signals[150].window.coverage < 0.6
+    assert {it.quality.epoch for it in running.of(FIFTEEN)} == {1}
+
+
+async def test_lost_level_changes_are_noticed_and_mended_by_a_fresh_book(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1, options=evolve(QUIET, message_rate=15.0)) as running:
+        running.venue.faults.drop_every(3)
+        await trio.sleep(60)
+        running.venue.faults.drop_every(0)
+        await trio.sleep(60)
+    faults = {record.reason for _, record in running.tape if isinstance(record, Disconnected)}
+    assert faults == {"resync"}
+    assert every_deadline(running.of(FIVE), running, 5, 120)
 
 
 async def test_everything_down_from_the_start_still_speaks(autojump_clock: MockClock) -> None:

@@ -16,7 +16,6 @@ from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdat
 from engine.scoring import Scores, build_scorer
 from engine.settings import ScoringSettings
 from engine.signals import BookState, Components, FeedState, MarketSignals, SignalType
-from engine.units import NS_PER_S
 from tests.engine.wire_texts import (
     CONDITION_ID,
     DOWN,
@@ -26,6 +25,7 @@ from tests.engine.wire_texts import (
     UP,
     at,
     book,
+    change,
     resolved,
     tick_size_change,
     trade,
@@ -285,17 +285,43 @@ def test_a_scorer_out_of_range_is_refused():
         pipeline.advance(at(5))
 
 
-def test_resync_is_due_while_the_book_is_missing():
-    patience_ns = 5 * NS_PER_S
+def test_a_book_is_unclean_while_it_is_missing():
     pipeline = new_pipeline()
-    assert pipeline.resync_due_ns(patience_ns) is None
+    assert pipeline.unclean_since_ns is None
     feed(pipeline, begun()[:3])
-    assert pipeline.resync_due_ns(patience_ns) == at(5)
+    assert pipeline.unclean_since_ns == at(0)
     feed(pipeline, [Frame(at_ns=at(1), text=book())])
-    assert pipeline.resync_due_ns(patience_ns) is None
+    assert pipeline.unclean_since_ns is None
     feed(pipeline, [Frame(at_ns=at(2), text=tick_size_change("0.001"))])
     assert pipeline.intake.book_state is BookState.UNSYNCED
-    assert pipeline.resync_due_ns(patience_ns) == at(7)
+    assert pipeline.unclean_since_ns == at(2)
+    feed(pipeline, [Disconnected(at_ns=at(3), epoch=1, reason="closed")])
+    assert pipeline.unclean_since_ns is None, "there is no socket to blame"
+
+
+def test_a_lost_change_shows_as_a_book_at_odds_with_the_stated_top():
+    pipeline = new_pipeline()
+    feed(pipeline, begun())
+    feed(pipeline, [Frame(at_ns=at(1), text=change("0.45", "7", "BUY", "0.5", "0.51"))])
+    assert pipeline.intake.book_state is BookState.CLEAN
+    assert pipeline.unclean_since_ns == at(1)
+    feed(pipeline, [Frame(at_ns=at(2), text=change("0.5", "7", "BUY", "0.5", "0.51"))])
+    assert pipeline.unclean_since_ns is None
+
+
+def test_silence_is_told_by_events_of_this_market_alone():
+    pipeline = new_pipeline()
+    assert pipeline.silent_since_ns is None
+    feed(pipeline, begun()[:3])
+    assert pipeline.silent_since_ns == at(0)
+    feed(pipeline, [Frame(at_ns=at(4), text=book())])
+    assert pipeline.silent_since_ns == at(4)
+    announcement = '{"event_type":"new_market","market":"0x' + "cd" * 32 + '","slug":"x","timestamp":"1",'
+    announcement += f'"assets_ids":["{UP}","{DOWN}"],"outcomes":["Up","Down"]}}'
+    feed(pipeline, [Frame(at_ns=at(9), text=announcement), Frame(at_ns=at(9), text="[]")])
+    assert pipeline.silent_since_ns == at(4)
+    feed(pipeline, [Connected(at_ns=at(20), epoch=2)])
+    assert pipeline.silent_since_ns == at(20)
 
 
 def test_a_one_sided_book_has_no_mid():
