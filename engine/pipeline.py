@@ -151,7 +151,7 @@ class MarketPipeline:
 
     @property
     def unclean_since_ns(self) -> int | None:
-        """Since when a connected market's book is missing, crossed or at odds with the stated top; ``None`` while well."""
+        """Since when a connected market's book is missing, crossed or at odds with the stated top, if it is."""
         return self.intake.unclean_since_ns if self.intake.coverage.connected_now else None
 
     @property
