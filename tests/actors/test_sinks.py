@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from io import StringIO
 from pathlib import Path
@@ -22,7 +23,9 @@ from engine.signals import Signal
 from tests.actors.local_venue import follow, rig
 from tests.engine.test_envelope import AGGREGATE, MARKET_SIGNAL, UNAVAILABLE
 
-SCHEMA = json.loads(Path(__file__).parents[2].joinpath("docs", "signal-envelope.schema.json").read_text("utf-8"))
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "docs" / "signal-envelope.schema.json").read_text("utf-8"))
+REASONS = set(SCHEMA["$defs"]["market_signal"]["properties"]["reason"]["enum"]) - {None}
 
 
 def sink_on(stream: StringIO) -> LineSink:
@@ -160,5 +163,14 @@ async def test_what_a_running_engine_says_fits_the_published_schema(autojump_clo
 
 
 def test_the_schema_knows_every_kind_of_fault_as_a_reason() -> None:
-    reasons = SCHEMA["$defs"]["market_signal"]["properties"]["reason"]["enum"]
-    assert {kind.value for kind in FaultKind} <= set(reasons)
+    assert {kind.value for kind in FaultKind} <= REASONS
+
+
+def test_the_schema_knows_every_reason_that_the_source_gives() -> None:
+    given = set[str]()
+    for path in [*ROOT.joinpath("actors").glob("*.py"), *ROOT.joinpath("engine").glob("*.py")]:
+        text = path.read_text("utf-8")
+        for pattern in (r'(?:neutral|make_up)\(.*?"(\w+)"', r'reason="(\w+)"', r'SignalType\.MARKET_\w+, "(\w+)"'):
+            given.update(re.findall(pattern, text))
+    computed = {kind.value for kind in FaultKind} | {"closed", "resolved", "connecting"}
+    assert given == REASONS - computed
