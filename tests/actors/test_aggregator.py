@@ -17,6 +17,7 @@ from actors.clock import Clock
 from engine.settings import AggregateSettings
 from engine.signals import AggregateSignal, MarketSignals, OutsideScore
 from engine.units import NS_PER_S
+from tests.actors.local_venue import follow, rig
 from tests.engine.test_aggregate import says, silent
 
 MockClock = trio.testing.MockClock
@@ -260,6 +261,23 @@ async def test_a_roster_that_cannot_be_read_is_asked_again(autojump_clock: MockC
         stage.tell(says("b"))
         await trio.sleep(0.5)
         assert stage.due() == []
+
+
+async def test_a_crash_in_a_running_engine_costs_one_aggregate_and_no_signal(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m", "btc-15m"), seconds=1) as running:
+        sound = running.engine._aggregator._publish
+
+        def broken(aggregate: AggregateSignal) -> None:
+            running.engine._aggregator._publish = sound
+            raise ZeroDivisionError("planted")
+
+        await trio.sleep(21)
+        running.engine._aggregator._publish = broken
+        await trio.sleep(20)
+    assert [running.seconds(it) for it in running.aggregates] == [5, 10, 15, 20, 30, 35, 40]
+    assert not any(it.missing for it in running.aggregates)
+    assert {it.markets_open for it in running.aggregates} == {2}
+    assert len(running.signals) == 2 * 8
 
 
 # ---------------------------------------------------------------------------------------------------------- properties
