@@ -1303,7 +1303,7 @@ async def test_exceptions_of_earlier_runs_do_not_pile_up_in_the_context_of_later
 async def test_ten_thousand_children_come_and_go(autojump_clock: MockClock, log: FilteringBoundLogger) -> None:
     async with running(log) as supervisor:
         tasks = trio.lowlevel.current_statistics().tasks_living
-        for index in range(2_000):
+        for index in range(10_000):
             await supervisor.start(ChildSpec(name=f"market {index}", run=serve))
             await supervisor.stop_child(f"market {index}")
         await wait_all_tasks_blocked()
