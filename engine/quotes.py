@@ -129,9 +129,14 @@ class _RecentPrints:
         self._prints.append((at_ns, event_ns, yes_price))
 
     def median(self, at_ns: int, *, stop: int | None = None) -> float | None:
-        """Of the last trades, by the venue's time, not older than ``TRADE_AGE_NS`` at ``at_ns``."""
+        """Of the last trades, by the venue's time, not older than ``TRADE_AGE_NS`` at ``at_ns``.
+
+        All that happened at the same time as the last of them count too: to choose among them by price would favour a
+        side, by arrival chance.
+        """
         recent = self._prints[self._index(at_ns - TRADE_AGE_NS) : stop]
-        prices = [price for _, _, price in nlargest(MEDIAN_TRADES, recent, key=_venue_order)]
+        stamps = nlargest(MEDIAN_TRADES, (event_ns for _, event_ns, _ in recent))
+        prices = [price for _, event_ns, price in recent if event_ns >= stamps[-1]]
         return median_logit(prices) if prices else None
 
     def median_before(self, at_ns: int) -> float | None:
@@ -139,13 +144,14 @@ class _RecentPrints:
         return self.median(at_ns, stop=self._index(at_ns))
 
     def first_since(self, at_ns: int) -> tuple[int, float] | None:
-        """Time of the first receipt at or after ``at_ns``, and the logit of the trade that happened first."""
+        """Time of the first receipt at or after ``at_ns``, and the median logit of the trades that happened first."""
         index = self._index(at_ns)
         if index == len(self._prints):
             return None
         first_ns = self._prints[index][0]
         candidates = self._prints[index : self._index(first_ns + LATENESS_NS + 1)]
-        return first_ns, median_logit([min(candidates, key=_venue_order)[2]])
+        earliest_ns = min(event_ns for _, event_ns, _ in candidates)
+        return first_ns, median_logit([price for _, event_ns, price in candidates if event_ns == earliest_ns])
 
     def evict(self, start_ns: int) -> None:
         self._head = self._index(start_ns - TRADE_AGE_NS)
@@ -236,7 +242,3 @@ class FairPrice:
 
 def _defined(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _venue_order(trade: _Print) -> tuple[int, int]:
-    return trade[1], trade[2]

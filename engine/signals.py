@@ -97,7 +97,8 @@ class Quality:
     """How good the input was.
 
     ``epoch`` counts sockets, ``gaps`` the breaks of the feed inside the window, ``max_silence_s`` the longest time
-    inside the window without an application event. The other counts run since the market was followed.
+    inside the window without an application event. The other counts run since the market's actor started, which is when
+    the market was followed unless it crashed.
     """
 
     epoch: int = 0

@@ -212,12 +212,22 @@ def test_first_trade_is_first_by_the_venues_time_within_the_lateness_budget() ->
     assert price.logit_at_start(10 * S) == logit(60, 40)
 
 
-def test_trades_of_one_instant_are_in_the_order_of_their_prices() -> None:
+def test_trades_of_one_instant_count_alike_whatever_their_order() -> None:
     for prices in ((5_500, 6_000), (6_000, 5_500)):
         price = fair()
         for receipt, ticks in enumerate(prices):
             price.trade(10 * S + receipt, 10 * S, ticks)
-        assert price.logit_at_start(10 * S) == logit(55, 45)
+        assert price.logit_at_start(10 * S) == logit(5_750, 4_250)
+
+
+def test_ties_at_the_last_of_five_favour_no_side() -> None:
+    there, mirrored = fair(), fair()
+    for receipt, ticks in enumerate([1_000, 1_000, 1_000, 1_000, 5_100, 9_000, 1_000]):
+        there.trade(10 * S + receipt, 10 * S, ticks)
+        mirrored.trade(10 * S + receipt, 10 * S, 10_000 - ticks)
+    one, other = there.logit_at_end(11 * S), mirrored.logit_at_end(11 * S)
+    assert one is not None
+    assert other == -one
 
 
 # ------------------------------------------------------------------------------------------------------------- clipping
@@ -268,7 +278,8 @@ def naive_median(history: list[Stated], before_ns: int) -> float | None:
         for each in history
         if each.trade is not None and before_ns - 10 * S <= each.at_ns < before_ns
     ]
-    return median_logit([price for _, price in sorted(prices)[-5:]]) if prices else None
+    fifth = sorted(happened for happened, _ in prices)[-5:][:1]
+    return median_logit([price for happened, price in prices if happened >= fifth[0]]) if prices else None
 
 
 def naive_first(history: list[Stated], start_ns: int) -> float | None:
@@ -276,7 +287,8 @@ def naive_first(history: list[Stated], start_ns: int) -> float | None:
     for each in window:
         if each.trade is not None:
             near = [one for one in window if one.trade is not None and one.at_ns <= each.at_ns + S]
-            return median_logit([min((one.at_ns - one.ago_ns, one.trade or 0) for one in near)[1]])
+            first = min(one.at_ns - one.ago_ns for one in near)
+            return median_logit([one.trade or 0 for one in near if one.at_ns - one.ago_ns == first])
         if each.quote is not None and not isnan(quote_logit(*each.quote)):
             return quote_logit(*each.quote)
     return None
