@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 import trio
 from attrs import frozen
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +20,13 @@ from engine.signals import AggregateSignal, FeedState, MarketSignals, SignalType
 from engine.units import NS_PER_S
 
 DIRECTION_THRESHOLD = 0.1
-NAME_WIDTH = len("btc-15m 22 10:15Z")
+NUMBERS = ("left", "mid", "score", "momentum", "flow", "whale", "conf", "cover", "trades")
+COLUMNS = ("market", *NUMBERS, "signal", "feed")
+SHED = ("trades", "cover", "whale", "flow", "momentum")
+"""What a narrow screen does without, the first one first."""
+LEAST = {"market": len("btc-15m 22 10:15Z"), "signal": 12, "feed": 7}
+COMFORT = {"market": len("btc-15m 22 10:15Z"), "signal": len(SignalType.MARKET_UNAVAILABLE), "feed": len("live #10")}
+"""Columns of words are folded before a number is cut, and down to their comfort before one is shed."""
 SERIES_ORDER = ("5m", "15m", "1h", "4h", "1d")
 
 PHASE_STYLES = {
@@ -73,7 +79,7 @@ def draw(board: Board, caption: str = "") -> RenderableType:
     """The whole board as something rich can print."""
     health = board.health()
     rows = [Row(market=market, signal=board.latest(market.target)) for market in health.markets]
-    parts: list[RenderableType] = [_aggregates(board.latest_aggregates()), _markets(rows), _footer(health)]
+    parts: list[RenderableType] = [_aggregates(board.latest_aggregates()), _Markets(rows), _footer(health)]
     return Group(*parts, Text(caption, style="dim")) if caption else Group(*parts)
 
 
@@ -93,17 +99,47 @@ def _aggregates(aggregates: Iterable[AggregateSignal]) -> Table:
     return table
 
 
-def _markets(rows: Sequence[Row]) -> Table:
-    table = Table(expand=False)
-    # Where there is no room, words are wrapped and cut before a number is.
-    table.add_column("market", overflow="ellipsis", min_width=NAME_WIDTH)
-    for name in ("left", "mid", "score", "momentum", "flow", "whale", "conf", "cover", "trades"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("signal", overflow="ellipsis")
-    table.add_column("feed", overflow="ellipsis")
-    for row in sorted(rows, key=_order):
-        table.add_row(*_cells(row))
-    return table
+@frozen
+class _Markets:
+    """The rows, in as many columns as the screen has room for."""
+
+    rows: Sequence[Row]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        rows = [dict(zip(COLUMNS, _cells(row), strict=True)) for row in sorted(self.rows, key=_order)]
+        wanted = {name: max(len(name), *(row[name].cell_len for row in rows), 0) for name in COLUMNS}
+        table = Table(expand=False)
+        widths = _widths(wanted, options.max_width)
+        for name, width in widths.items():
+            folds = name in ("signal", "feed")
+            table.add_column(
+                name,
+                justify="left" if name in LEAST else "right",
+                width=width,
+                no_wrap=not folds,
+                overflow="fold" if folds else "ellipsis",
+            )
+        for row in rows:
+            table.add_row(*(row[name] for name in widths))
+        yield table
+
+
+def _widths(wanted: Mapping[str, int], screen: int) -> dict[str, int]:
+    """The columns for a screen so wide and their widths, given what each wants."""
+    widths = {name: wanted[name] for name in COLUMNS}
+    for name in SHED:
+        if _total({it: min(width, COMFORT.get(it, width)) for it, width in widths.items()}) <= screen:
+            break
+        del widths[name]
+    for _ in range(_total(widths) - screen):
+        name = max(LEAST, key=lambda it: widths[it] - LEAST[it])
+        widths[name] = max(widths[name] - 1, min(widths[name], LEAST[name]))
+    return widths
+
+
+def _total(widths: Mapping[str, int]) -> int:
+    """With padding and lines."""
+    return sum(widths.values()) + 3 * len(widths) + 1
 
 
 def _cells(row: Row) -> list[Text]:
@@ -111,7 +147,7 @@ def _cells(row: Row) -> list[Text]:
     name = Text(_name(market), style=PHASE_STYLES[market.phase])
     feed = Text(_feed(market), style=FEED_STYLES[market.feed_state])
     if signal is None:
-        return [name, *(Text("·", style="dim") for _ in range(9)), Text("waiting", style="dim"), feed]
+        return [name, *(Text("·", style="dim") for _ in range(len(NUMBERS))), Text("waiting", style="dim"), feed]
     components = signal.components
     return [
         name,

@@ -12,7 +12,7 @@ from attrs import evolve
 from rich.console import Console
 
 from actors.health import EngineHealth, MarketHealth
-from actors.table import FEED_STYLES, PHASE_STYLES, draw, show_table
+from actors.table import FEED_STYLES, PHASE_STYLES, SHED, draw, show_table
 from engine.markets import MarketPhase
 from engine.signals import AggregateSignal, Components, FeedState, MarketSignals, Quote, SignalType, WindowProof
 from tests.actors.local_venue import QUARTER_S, follow, rig
@@ -239,18 +239,41 @@ def test_markets_stand_by_underlying_length_and_time_and_fixed_ones_last() -> No
     ]
 
 
-@pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
-def test_names_and_numbers_are_whole_at_any_width(width: int) -> None:
+def table_of(board: Board, width: int) -> list[dict[str, str]]:
+    """The cells of every market by column, put together again where they were folded."""
+    drawn = [line.replace("┃", "│") for line in text_of(board, width=width).splitlines()]
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in drawn if line.startswith("│")]
+    [heading] = [index for index, line in enumerate(lines) if line[0] == "market"]
+    rows: list[dict[str, str]] = []
+    for line in lines[heading + 1 :]:
+        row = dict(zip(lines[heading], line, strict=True))
+        if row["left"]:
+            rows.append(row)
+        else:
+            rows[-1] = {name: rows[-1][name] + part for name, part in row.items()}
+    return rows
+
+
+@pytest.mark.parametrize(("width", "shed"), [(80, 5), (100, 4), (110, 3), (115, 2), (125, 1), (140, 0), (200, 0)])
+def test_a_narrow_screen_has_fewer_columns_and_cuts_nothing(width: int, shed: int) -> None:
     unknown = evolve(SLOT, target=CONDITION_ID, series=None, slug=None, feed_state=FeedState.BACKOFF, epoch=12)
+    conflicted = evolve(SIGNAL, signal_type=SignalType.LOW_LIQUIDITY_CONFLICTED_BEARISH)
     board = Board(
-        (SLOT, evolve(SIGNAL, signal_type=SignalType.LOW_LIQUIDITY_CONFLICTED_BEARISH)),
+        (SLOT, evolve(conflicted, market=Quote(mid=0.505, seconds_to_close=86_399.0))),
         (evolve(unknown, last_fault="connect_timeout"), evolve(UNAVAILABLE, reason="connect_timeout")),
     )
-    rows = rows_of(board, width=width)
-    # Of the seven or eight rightmost columns some may be cut off; what is there is whole.
-    assert rows[0][:5] == ["btc-5m 21 14:30Z", "1:01", "0.505", "+0.25", "+0.50"]
-    assert rows[1][:3] == ["0x012345…abcdef", "·", "·"]
+    first, second = table_of(board, width)
+    assert [name for name in COLUMNS if name not in first] == [name for name in COLUMNS if name in SHED[:shed]]
+    assert (first["market"], second["market"]) == ("btc-5m 21 14:30Z", "0x012345…abcdef")
+    assert [first[name] for name in ("left", "mid", "score", "conf")] == ["23:59:59", "0.505", "+0.25", "0.50"]
+    assert (first["signal"], first["feed"]) == ("LOW_LIQUIDITY_CONFLICTED_BEARISH", "live")
+    assert second["signal"].replace(" ", "") == "MARKET_UNAVAILABLE(connect_timeout)"
+    assert second["feed"].replace(" ", "") == "backoff#12connect_timeout"
     assert all(len(line) <= width for line in text_of(board, width=width).splitlines())
+
+
+def test_a_board_without_markets_has_all_columns() -> None:
+    assert any(cells(line) == COLUMNS for line in text_of(Board()).splitlines())
 
 
 # -------------------------------------------------------------------------------------------- aggregates and the rest
