@@ -228,8 +228,8 @@ def test_whales_equal_the_definition_at_every_step(
                 same[-1].append(fill)
             else:
                 orders.append([fill])
-            bench.view(now + 1)
-            start_s = now + 1 - 120
+            bench.view(now)  # no deadline is past the next fill
+            start_s = now - 120
             window = [order for order in orders if order[0].at_s >= start_s]
             past = [order for order in orders if start_s - HOUR_NS / NS_PER_S <= order[0].at_s < start_s]
             found = [order[0].direction for order in window if units(order) >= naive_threshold(order, past)]
