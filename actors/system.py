@@ -17,6 +17,7 @@ from actors.clock import Clock
 from actors.crash import unwrapped
 from actors.dial import dial, tls_context
 from actors.discovery import DiscoveryActor
+from actors.faults import excerpt
 from actors.health import EngineHealth
 from actors.hub import Hub, Subscription
 from actors.limiter import ConnectLimiter
@@ -264,7 +265,10 @@ def _follow_settings(what: str | FollowSettings) -> FollowSettings:
         return FollowSettings(series=what)
     if re.fullmatch(CONDITION_ID_PATTERN, what):
         return FollowSettings(condition_id=what)
-    return FollowSettings(slug=what)
+    try:
+        return FollowSettings(slug=what)
+    except ValueError:
+        raise ValueError(f"neither a series nor a slug nor a condition id: {excerpt(what)!r}") from None
 
 
 @asynccontextmanager

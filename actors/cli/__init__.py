@@ -42,7 +42,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "markets": Command("what would be followed now, and whether the venue knows it", "actors.cli.markets"),
         "replay": Command("recorded markets through the same pipelines", "actors.cli.replay"),
         "check-config": Command(
-            "is the configuration right?", "actors.cli.configs", "add_check_arguments", "check_config"
+            "every mistake of the configuration at once", "actors.cli.configs", "add_check_arguments", "check_config"
         ),
         "show-config": Command(
             "every setting, and where it comes from", "actors.cli.configs", "add_show_arguments", "show_config"

@@ -58,7 +58,9 @@ def exit_of(error: BaseException) -> Exit:
 
 
 def report(error: BaseException, *, as_json: bool) -> None:
-    """Say on stderr why the command ended; a lost stderr is no error."""
+    """Say on stderr why the command ended; a lost stderr is no error, and a reader that has enough no news."""
+    if isinstance(error, BrokenPipeError):
+        return
     text = json.dumps(_record(error)) + "\n" if as_json else _words(error)
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(text)
@@ -81,8 +83,6 @@ def abandon_stdout() -> None:
 
 def _words(error: BaseException) -> str:
     match error:
-        case BrokenPipeError():
-            return ""
         case BadUsage():
             return f"{error.usage}updown: {error}\n"
         case SettingsError():

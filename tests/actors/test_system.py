@@ -232,7 +232,7 @@ async def test_a_score_on_demand(autojump_clock: MockClock) -> None:
         assert engine.latest("btc-1d") is None
         stranger = await engine.get_market_score("0x" + "9" * 64)
         assert (stranger.signal_type, stranger.reason) == (SignalType.MARKET_UNAVAILABLE, "not_followed")
-        with pytest.raises(ValueError, match="slug"):
+        with pytest.raises(ValueError, match=r"^neither a series nor a slug nor a condition id"):
             await engine.get_market_score("No Such Thing!")
 
 

@@ -49,6 +49,11 @@ def test_an_error_without_text_is_told_by_its_class(capsys: pytest.CaptureFixtur
     assert told(TimeoutError(), capsys) == "updown: TimeoutError\n"
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_reader_that_has_enough_is_told_nothing(as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert told(BrokenPipeError(32, "Broken pipe"), capsys, as_json=as_json) == ""
+
+
 def test_json_has_the_parts(capsys: pytest.CaptureFixture[str]) -> None:
     error = ConfigError([Problem(message="one", key="a.b"), Problem(message="two")])
     record = json.loads(told(error, capsys, as_json=True))
