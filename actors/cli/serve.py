@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--captures", type=Path, metavar="FOLDER", help="play recorded markets instead of generated ones"
     )
     parser.add_argument(
-        "--speed", type=positive_number, default=1.0, help="how fast recordings are played (default: %(default)s)"
+        "--speed",
+        type=positive_number,
+        default=1.0,
+        help="how fast recordings are played; other than 1, under their recorded slugs (default: %(default)s)",
     )
     add_log_options(parser)
 
