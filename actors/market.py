@@ -95,8 +95,9 @@ class MarketActor:
 
     def ask(self, request: Ask) -> None:
         """Answer with the signal of this instant, soon."""
-        if not self._offer(request):
-            request.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))
+        reason = "no_answer" if self._crowded else "actor_down"
+        if self._crowded or not self._offer(request):
+            request.reply(self._seat.neutral(self._clock.now_ns(), reason))
 
     def stop(self) -> None:
         """Finish what is due and end."""
@@ -173,8 +174,12 @@ class MarketActor:
 
     def _put(self, record: Record) -> bool:
         """Enqueue a record; only a frame can be refused for lack of room."""
-        full = isinstance(record, Frame) and len(self._inbox) >= self._tools.feed.queue_size
-        return not full and self._offer(record)
+        return not (isinstance(record, Frame) and self._crowded) and self._offer(record)
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether there is room for control records only."""
+        return len(self._inbox) >= self._tools.feed.queue_size
 
     def _offer(self, item: Record | Ask) -> bool:
         try:

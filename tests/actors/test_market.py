@@ -195,6 +195,21 @@ async def test_a_flood_is_refused_but_control_gets_through(autojump_clock: trio.
     assert stage.seat.last_fault == "resync"
 
 
+async def test_a_crowd_that_asks_leaves_room_for_control(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(queue_size=16)) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        await trio.sleep(1)
+        asks = [Ask() for _ in range(1000)]
+        for ask in asks:
+            stage.actor.ask(ask)
+        stage.connection.put(Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="closed"))
+        await trio.sleep(1)
+        assert stage.actor.feed_state is FeedState.BACKOFF
+        assert [ask.answer.reason for ask in asks if ask.answer] == [None] * 16 + ["no_answer"] * 984
+
+
 async def test_stop_emits_what_is_due_and_ends(autojump_clock: trio.testing.MockClock) -> None:
     stage = Stage()
     async with trio.open_nursery() as nursery:
