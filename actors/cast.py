@@ -8,11 +8,12 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from actors.aggregator import Joined, Left
+from actors.child import ChildReport, ChildSpec, ChildState, Restart
 from actors.clock import Clock
 from actors.health import MarketHealth
 from actors.market import Ask, MarketActor, MarketTools
 from actors.seat import Publish, Seat
-from actors.supervisor import ChildReport, ChildSpec, ChildState, Restart, Supervisor
+from actors.supervisor import Supervisor
 from engine.markets import Market, MarketPhase, Target, phase_of
 from engine.settings import ScoringSettings, SupervisionSettings
 from engine.signals import FeedState, PresetStamp

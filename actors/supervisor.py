@@ -5,18 +5,14 @@ Quarantine replaces OTP's "end the whole tree", because the children are indepen
 """
 
 import contextlib
-import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from enum import StrEnum
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import trio
-from attrs import define, field, frozen
-from attrs.validators import ge, lt, min_len
+from attrs import define
 from structlog.typing import FilteringBoundLogger
 
+from actors.child import Child, ChildReport, ChildSpec, ChildState
 from actors.clock import NS_PER_S, Clock
 from actors.crash import Ending, contained, summary, traceback_text, unwrapped
 from actors.logs import library_logger
@@ -30,82 +26,7 @@ _TURN_SHARE: Final = 0.1  # of the time of a stage, for asking its members one b
 _UNWIND_S: Final = 0.1
 _UNDERSTUDY_PAUSE_S: Final = 1.0
 _UNDERSTUDY_PAUSE_CAP_S: Final = 30.0
-_DOUBLINGS: Final = 64
-_DURATION = (ge(0.0), lt(math.inf))
-
-
-class Restart(StrEnum):
-    """When a child that ended is started again."""
-
-    PERMANENT = "permanent"
-    TRANSIENT = "transient"
-    TEMPORARY = "temporary"
-
-
-RUNS_AGAIN: Final[Mapping[tuple[Restart, Ending], bool]] = MappingProxyType(
-    {
-        (Restart.PERMANENT, Ending.FINISHED): True,
-        (Restart.PERMANENT, Ending.CRASHED): True,
-        (Restart.TRANSIENT, Ending.FINISHED): False,
-        (Restart.TRANSIENT, Ending.CRASHED): True,
-        (Restart.TEMPORARY, Ending.FINISHED): False,
-        (Restart.TEMPORARY, Ending.CRASHED): False,
-    }
-)
-"""Whether a child that nobody asked to stop is started again, by its kind and its ending."""
-
-
-class ChildState(StrEnum):
-    """What a child is doing; RESTARTING is a later run that is not ready yet, as STARTING is the first."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    QUARANTINED = "quarantined"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-
-
 _NOT_READY: Final = frozenset({ChildState.STARTING, ChildState.RESTARTING})
-
-
-@frozen(kw_only=True)
-class ChildSpec:
-    """A child as data. All durations are finite seconds, at least 0.
-
-    After `intensity` restarts within `period_s` the next ending leads to quarantine for `quarantine_s`, twice as long
-    each time up to `quarantine_cap_s`. Meanwhile `understudy` plays; it is cancelled, and gone, before the child is
-    tried again. `run` calls `task_status.started()` once it is ready.
-    `stop` asks a running child to finish, which it may take `shutdown_s` for before it is cancelled; without `stop` it
-    is cancelled at once. `counts` tells whether its quarantine counts toward the failure of the whole.
-    """
-
-    name: str = field(validator=min_len(1))
-    run: Callable[[trio.TaskStatus[None]], Awaitable[None]]
-    restart: Restart = Restart.PERMANENT
-    intensity: int = field(default=5, validator=ge(0))
-    period_s: float = field(default=60.0, validator=_DURATION)
-    quarantine_s: float = field(default=300.0, validator=_DURATION)
-    quarantine_cap_s: float = field(default=3600.0, validator=_DURATION)
-    understudy: Callable[[], Awaitable[None]] | None = None
-    shutdown_s: float = field(default=2.0, validator=_DURATION)
-    stop: Callable[[], None] | None = None
-    counts: bool = True
-
-
-@frozen(kw_only=True)
-class ChildReport:
-    """A child at one moment: in `state` since `since_ns` (ns since the epoch), with its counts so far.
-
-    `restarts` leaves out the retries after a quarantine. `last_error` is at most 256 printable characters.
-    """
-
-    name: str
-    state: ChildState
-    restarts: int
-    quarantines: int
-    last_error: str | None
-    since_ns: int
 
 
 class SupervisorFailure(Exception):
@@ -116,53 +37,11 @@ class SupervisorStopped(RuntimeError):
     """No child can be started: the supervisor does not run yet, is stopping, or has stopped."""
 
 
-@define(eq=False, kw_only=True)
-class _Child:
-    spec: ChildSpec
-    state: ChildState
-    since_ns: int
-    scope: trio.CancelScope = field(factory=trio.CancelScope)
-    settled: trio.Event = field(factory=trio.Event)  # ready for the first time, or its first run is over
-    gone: trio.Event = field(factory=trio.Event)
-    asked: bool = False  # to stop
-    restarts: int = 0
-    quarantines: int = 0
-    last_error: str | None = None
-    recent: deque[int] = field(factory=deque)  # when it was restarted, within the period
-
-    def become(self, state: ChildState, now_ns: int) -> None:
-        self.state = state
-        self.since_ns = now_ns
-
-    def report(self) -> ChildReport:
-        return ChildReport(
-            name=self.spec.name,
-            state=self.state,
-            restarts=self.restarts,
-            quarantines=self.quarantines,
-            last_error=self.last_error,
-            since_ns=self.since_ns,
-        )
-
-    def runs_again(self, ending: Ending) -> bool:
-        return not self.asked and RUNS_AGAIN[self.spec.restart, ending]
-
-    def may_restart(self, now_ns: int) -> bool:
-        horizon_ns = now_ns - round(self.spec.period_s * NS_PER_S)
-        while self.recent and self.recent[0] < horizon_ns:
-            self.recent.popleft()
-        return len(self.recent) < self.spec.intensity
-
-    def next_quarantine_s(self) -> float:
-        doubled = self.spec.quarantine_s * 2.0 ** min(self.quarantines, _DOUBLINGS)
-        return min(doubled, self.spec.quarantine_cap_s)
-
-
 @define(eq=False)
 class _Readiness:
     """The task status of one run of one child; of no use after it."""
 
-    child: _Child
+    child: Child
     clock: Clock
     used: bool = False
 
@@ -196,7 +75,7 @@ class Supervisor:
         self._log: FilteringBoundLogger = library_logger() if log is None else log
         self._escalation_minimum = escalation_minimum
         self._escalation_share = escalation_share
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
         self._ended: dict[str, ChildReport] = {}
         self._nursery: trio.Nursery | None = None
         self._halt = trio.Event()
@@ -267,18 +146,18 @@ class Supervisor:
         """The children in start order, followed by the last ones that ended by themselves (STOPPED)."""
         return (*(child.report() for child in self._children.values()), *self._ended.values())
 
-    def _add(self, spec: ChildSpec) -> _Child:
+    def _add(self, spec: ChildSpec) -> Child:
         if self._nursery is None or self._halt.is_set():
             raise SupervisorStopped(f"cannot start {spec.name!r}: the supervisor is not running")
         if spec.name in self._children:
             raise ValueError(f"there is a child named {spec.name!r} already")
         self._ended.pop(spec.name, None)
-        child = _Child(spec=spec, state=ChildState.STARTING, since_ns=self._clock.now_ns())
+        child = Child(spec=spec, state=ChildState.STARTING, since_ns=self._clock.now_ns())
         self._children[spec.name] = child
         self._nursery.start_soon(self._keep, child, name=f"keeper of {spec.name}")
         return child
 
-    async def _keep(self, child: _Child) -> None:
+    async def _keep(self, child: Child) -> None:
         try:
             with child.scope:
                 await self._live(child)
@@ -287,7 +166,7 @@ class Supervisor:
             child.settled.set()
             child.gone.set()
 
-    async def _live(self, child: _Child) -> None:
+    async def _live(self, child: Child) -> None:
         while not child.asked:
             ending = await self._run_once(child)
             child.settled.set()
@@ -297,7 +176,7 @@ class Supervisor:
             # Gives the siblings their turn in a crash loop, and keeps a cancelled child from one more run.
             await trio.lowlevel.checkpoint()
 
-    async def _run_once(self, child: _Child) -> Ending:
+    async def _run_once(self, child: Child) -> Ending:
         readiness = _Readiness(child, self._clock)
 
         async def run() -> None:
@@ -310,7 +189,7 @@ class Supervisor:
         finally:
             readiness.used = True
 
-    async def _before_next_run(self, child: _Child) -> None:
+    async def _before_next_run(self, child: Child) -> None:
         now_ns = self._clock.now_ns()
         if child.may_restart(now_ns):
             child.recent.append(now_ns)
@@ -323,7 +202,7 @@ class Supervisor:
             child.become(ChildState.RESTARTING, self._clock.now_ns())
             self._say(self._log.info, "actor.retried", child, quarantines=child.quarantines)
 
-    async def _quarantine(self, child: _Child) -> None:
+    async def _quarantine(self, child: Child) -> None:
         seconds = child.next_quarantine_s()
         until_ns = self._clock.now_ns() + round(seconds * NS_PER_S)
         child.quarantines += 1
@@ -336,7 +215,7 @@ class Supervisor:
             await self._clock.sleep_until(until_ns)
             nursery.cancel_scope.cancel()
 
-    async def _play(self, child: _Child, understudy: Callable[[], Awaitable[None]]) -> None:
+    async def _play(self, child: Child, understudy: Callable[[], Awaitable[None]]) -> None:
         """Keep the understudy on stage; the pauses after its crashes grow, for the sake of the log."""
         pause_s = _UNDERSTUDY_PAUSE_S
         while Ending.CRASHED is await contained(
@@ -366,7 +245,7 @@ class Supervisor:
             wanted_s = max(_time_to_stop_s(child.spec) for child in stage)
             await self._bring_down(stage, min(wanted_s, left_s / 2 if stages else left_s))
 
-    async def _bring_down(self, children: list[_Child], within_s: float) -> None:
+    async def _bring_down(self, children: list[Child], within_s: float) -> None:
         """Ask them one by one, each one a moment after the one before or once that is gone; then wait for all."""
         now_ns = self._clock.now_ns()
         last_call_ns = now_ns + round(_PATIENT_SHARE * within_s * NS_PER_S)
@@ -381,7 +260,7 @@ class Supervisor:
             if not child.gone.is_set():
                 self._say(self._log.error, "actor.overdue", child, seconds=within_s)
 
-    def _ask_to_stop(self, child: _Child, last_call_ns: int) -> None:
+    def _ask_to_stop(self, child: Child, last_call_ns: int) -> None:
         # The scope itself keeps the time, so that whoever waits for the child may leave early.
         patient_until_ns = self._clock.now_ns() + round(child.spec.shutdown_s * NS_PER_S)
         cancelled_at = self._clock.trio_time(min(patient_until_ns, last_call_ns))
@@ -400,7 +279,7 @@ class Supervisor:
             self._say_error("actor.stop_failed", child, error)
             child.scope.cancel()
 
-    def _forget(self, child: _Child) -> None:
+    def _forget(self, child: Child) -> None:
         del self._children[child.spec.name]
         child.become(ChildState.STOPPED, self._clock.now_ns())
         if not child.asked:
@@ -408,11 +287,11 @@ class Supervisor:
         if len(self._ended) > ENDED_KEPT:
             del self._ended[next(iter(self._ended))]
 
-    def _crashed(self, child: _Child, crash: BaseException) -> None:
+    def _crashed(self, child: Child, crash: BaseException) -> None:
         child.last_error = summary(crash)
         self._say_error("actor.crashed", child, crash)
 
-    def _say_error(self, event: str, child: _Child, error: BaseException) -> None:
+    def _say_error(self, event: str, child: Child, error: BaseException) -> None:
         self._say(
             self._log.error,
             event,
@@ -422,18 +301,18 @@ class Supervisor:
             traceback=traceback_text(error),
         )
 
-    def _say(self, log: Callable[..., object], event: str, child: _Child | None = None, **fields: object) -> None:
+    def _say(self, log: Callable[..., object], event: str, child: Child | None = None, **fields: object) -> None:
         # A log that cannot be written must not take down those it is about.
         with contextlib.suppress(Exception):
             log(event, **fields) if child is None else log(event, actor=child.spec.name, **fields)
 
 
-def _stages(children: Iterable[_Child]) -> list[list[_Child]]:
+def _stages(children: Iterable[Child]) -> list[list[Child]]:
     """Who may stop together, first started first; within a stage, last started first.
 
     Neighbours that count toward escalation are peers: independent of each other, and many.
     """
-    stages: list[list[_Child]] = []
+    stages: list[list[Child]] = []
     for child in children:
         if stages and child.spec.counts and stages[-1][0].spec.counts:
             stages[-1].insert(0, child)

@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.aggregator import AggregatorActor, Joined
 from actors.cast import Cast
+from actors.child import ChildSpec
 from actors.clock import Clock
 from actors.crash import unwrapped
 from actors.dial import dial, tls_context
@@ -27,7 +28,7 @@ from actors.ports import Ports
 from actors.reconnect import Reconnector
 from actors.rest import VenueRest
 from actors.seat import Seat
-from actors.supervisor import ChildSpec, Supervisor
+from actors.supervisor import Supervisor
 from engine.markets import CONDITION_ID_PATTERN, Target
 from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
 from engine.presets import choose_preset

@@ -1,5 +1,4 @@
 import gc
-import itertools
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,19 +13,10 @@ from structlog.testing import LogCapture
 from structlog.typing import FilteringBoundLogger
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from actors.child import RUNS_AGAIN, ChildReport, ChildSpec, ChildState, Restart
 from actors.clock import NS_PER_S, Clock
 from actors.crash import Ending
-from actors.supervisor import (
-    ENDED_KEPT,
-    RUNS_AGAIN,
-    ChildReport,
-    ChildSpec,
-    ChildState,
-    Restart,
-    Supervisor,
-    SupervisorFailure,
-    SupervisorStopped,
-)
+from actors.supervisor import ENDED_KEPT, Supervisor, SupervisorFailure, SupervisorStopped
 
 START_NS = 1_000 * NS_PER_S
 Run = Callable[[trio.TaskStatus[None]], Awaitable[None]]
@@ -238,27 +228,7 @@ async def test_the_status_of_an_earlier_run_says_nothing_about_a_later_one(
         assert state_of(supervisor, "slow") is ChildState.RUNNING
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"name": ""},
-        {"intensity": -1},
-        {"period_s": -1.0},
-        {"shutdown_s": float("inf")},
-        {"quarantine_s": float("nan")},
-        {"quarantine_cap_s": float("inf")},
-    ],
-)
-def test_impossible_specs_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
-        ChildSpec(**{"name": "child", "run": serve, **wrong})
-
-
 # ----------------------------------------------------------------------------------------------------------- restarting
-
-
-def test_the_table_is_complete() -> None:
-    assert set(RUNS_AGAIN) == set(itertools.product(Restart, Ending))
 
 
 @pytest.mark.parametrize(("restart", "ending"), list(RUNS_AGAIN))
