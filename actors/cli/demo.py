@@ -41,6 +41,7 @@ from engine.units import to_ns
 SERIES: Final = ("btc-5m", "btc-15m", "btc-1h", "btc-4h")
 CUT_SERIES: Final = "btc-1h"
 QUARTER_S: Final = 900
+QUARTERS_PER_HOUR: Final = 4
 LEAD_S: Final = 150
 MESSAGE_RATE: Final = 4.0
 FRAMES_PER_S: Final = 8.0
@@ -111,8 +112,10 @@ def demo_settings(websocket_url: str, http_url: str) -> Settings:
 
 
 def quarter_clock(now_ns: int) -> Clock:
-    """A clock that starts a little before the quarter of an hour that ``now_ns`` lies in."""
-    return Clock.anchored(now_ns // to_ns(QUARTER_S) * to_ns(QUARTER_S) - to_ns(LEAD_S))
+    """A clock that starts a little before the last quarter of an hour that was not full: the longer series stay."""
+    quarter = now_ns // to_ns(QUARTER_S)
+    quarter -= quarter % QUARTERS_PER_HOUR == 0
+    return Clock.anchored(quarter * to_ns(QUARTER_S) - to_ns(LEAD_S))
 
 
 async def stage_outage(venue: Venue, clock: Clock, after_s: float) -> None:

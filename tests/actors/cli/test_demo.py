@@ -16,9 +16,12 @@ from engine.units import NS_PER_S
 SCHEMA = Path(__file__).parents[3] / "docs" / "signal-envelope.schema.json"
 
 
-async def test_the_clock_starts_before_a_quarter() -> None:
-    now_ns = quarter_clock(1_790_001_234 * NS_PER_S).now_ns()
-    assert (now_ns // NS_PER_S + LEAD_S) % QUARTER_S == 0
+@pytest.mark.parametrize("minutes", range(0, 60, 5))
+async def test_the_clock_starts_before_a_quarter_that_is_no_full_hour(minutes: int) -> None:
+    now_ns = quarter_clock((1_790_002_800 + 60 * minutes) * NS_PER_S).now_ns()
+    rolls_s = now_ns // NS_PER_S + LEAD_S
+    assert rolls_s % QUARTER_S == 0
+    assert rolls_s % 3600 != 0
 
 
 @pytest.mark.socket

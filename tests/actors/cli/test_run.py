@@ -110,7 +110,13 @@ async def test_a_signal_ends_it_after_the_last_line(number: signal.Signals, auto
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
-async def test_a_reload_applies_the_follow_list(autojump_clock: MockClock) -> None:
+async def test_a_reload_applies_the_follow_list(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def at_once(load: Callable[[], Loaded]) -> Loaded:
+        await trio.lowlevel.checkpoint()
+        return load()
+
+    # The clock would not wait for a thread.
+    monkeypatch.setattr(trio.to_thread, "run_sync", at_once)
     kept = Kept()
     following = [loaded("eth-5m", window_s=90), None, loaded("eth-5m", "btc-5m")]
 
