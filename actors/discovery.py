@@ -25,7 +25,7 @@ from actors.logs import library_logger
 from actors.rest import Catalog, RestFault, RestFaultKind
 from engine.followbook import FollowBook
 from engine.markets import Market, Target
-from engine.series import SERIES, Slot, slot_of_slug
+from engine.series import SERIES, Slot, slot_of_slug, underlying_of
 from engine.settings import DiscoverySettings, FollowSettings
 from engine.units import to_ns
 
@@ -66,6 +66,7 @@ class _Entry:
     due_ns: int | None
     market: Market | None = None
     told: bool = False
+    hidden: bool = False  # behind another target that is the same market
     not_before_ns: int = 0
     hurried: bool = False
     tries: int = 0
@@ -167,7 +168,8 @@ class DiscoveryActor:
         self._start(nursery, entry)
 
     def _retire(self, entry: _Entry) -> None:
-        self._listener.retire(entry.target.key)
+        if not entry.hidden:
+            self._listener.retire(entry.target.key)
         entry.scope.cancel()
         del self._entries[entry.target.key]
 
@@ -232,22 +234,47 @@ class DiscoveryActor:
         return None
 
     def _settle(self, entry: _Entry, market: Market | None) -> None:
-        twin = None if market is None else self._twin(entry, market)
-        if twin is not None:
-            self._fail(entry, f"followed already as {twin}", "twin")
-        elif market is not None:
-            self._learn(entry, market)
-        else:
+        if market is None:
             self._fail(entry, UNKNOWN, "unknown")
-        if market is None or twin is not None:
             self._tell_unknown(entry)
+            return
+        twin = self._twin(entry, market)
+        if twin is not None and (twin.slots or not entry.slots):
+            self._hide(entry, twin)
+            return
+        if twin is not None:
+            self._hide(twin, entry)
+        self._reveal(entry)
+        self._learn(entry, market)
 
-    def _twin(self, entry: _Entry, market: Market) -> str | None:
-        """The key under which the same market is followed, as a condition id may name a slot: two would count twice."""
-        for key, other in self._entries.items():
+    def _twin(self, entry: _Entry, market: Market) -> _Entry | None:
+        """The other target that is the same market, as a condition id may name a slot: two would count twice."""
+        for other in self._entries.values():
             if other is not entry and other.market is not None and other.market.condition_id == market.condition_id:
-                return key
+                return other
         return None
+
+    def _hide(self, entry: _Entry, twin: _Entry) -> None:
+        """Let ``twin`` speak for both, and look from time to time whether it still does."""
+        if not entry.hidden:
+            self._listener.retire(entry.target.key)
+            entry.hidden, entry.market, entry.told = True, None, False
+        self._fail(entry, f"followed already as {twin.target.key}", "twin")
+
+    def _reveal(self, entry: _Entry) -> None:
+        if entry.hidden:
+            self._listener.appear(entry.target)
+            entry.hidden = False
+
+    def _house(self, entry: _Entry, market: Market) -> None:
+        """Move a market that was followed by its id alone to the underlying its metadata name."""
+        if entry.market is not None or entry.target.condition_id is None or market.slug is None:
+            return
+        underlying = underlying_of(market.slug)
+        if underlying != entry.target.underlying:
+            entry.target = evolve(entry.target, underlying=underlying)
+            self._listener.retire(entry.target.key)
+            self._listener.appear(entry.target)
 
     def _tell_unknown(self, entry: _Entry) -> None:
         if not entry.told:
@@ -255,6 +282,7 @@ class DiscoveryActor:
             entry.told = True
 
     def _learn(self, entry: _Entry, market: Market) -> None:
+        self._house(entry, market)
         market = _merged(entry.market, market)
         if market != entry.market:
             self._listener.learn(entry.target.key, market)

@@ -34,7 +34,7 @@ from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
 from engine.presets import choose_preset
 from engine.records import Record
 from engine.scoring import ScorerFactory, build_scorer
-from engine.series import SERIES
+from engine.series import SERIES, series_named
 from engine.settings import FollowSettings, Settings
 from engine.signals import AggregateSignal, FeedState, MarketSignals, OutsideScore
 
@@ -262,7 +262,8 @@ def _follow_settings(what: str | FollowSettings) -> FollowSettings:
     """Read a name as series, condition id or slug; raises ``ValueError`` for what can be none of them."""
     if isinstance(what, FollowSettings):
         return what
-    if what in SERIES:
+    if what in SERIES or re.fullmatch(r"[a-z0-9]+-(5m|15m|1h|4h|1d)", what):
+        series_named(what)
         return FollowSettings(series=what)
     if re.fullmatch(CONDITION_ID_PATTERN, what):
         return FollowSettings(condition_id=what)

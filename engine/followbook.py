@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from engine.errors import UnknownSlug
 from engine.markets import Target
-from engine.series import NAMES, SERIES, series_named, slot_of_slug
+from engine.series import SERIES, series_named, slot_of_slug, underlying_of
 from engine.settings import DiscoverySettings, FollowSettings
 from engine.units import to_ns
 
@@ -73,10 +73,4 @@ def _fixed_target(follow: FollowSettings) -> Target:
     try:
         return slot_of_slug(follow.slug).target()
     except UnknownSlug:
-        return Target(key=follow.slug, slug=follow.slug, underlying=_underlying(follow.slug))
-
-
-def _underlying(slug: str) -> str:
-    """The underlying that a slug outside the calendar begins with, else the first one."""
-    named = (ticker for ticker, name in NAMES.items() if slug.startswith((f"{ticker}-", f"{name}-")))
-    return next(named, next(iter(NAMES))).upper()
+        return Target(key=follow.slug, slug=follow.slug, underlying=underlying_of(follow.slug))

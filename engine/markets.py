@@ -123,8 +123,8 @@ def tokens_by_label(labels: Sequence[str], asset_ids: Sequence[str]) -> dict[Out
 def phase_of(target: Target, market: Market | None, now_ns: int) -> MarketPhase:
     """The phase of a target at ``now_ns``, from metadata (``None``: not known yet) and clock together.
 
-    The first row that holds decides: a winner is known; the venue closed it, or its slot is over; it has not started;
-    it takes no orders; else it is open.
+    The first row that holds decides: a winner is known; the venue closed it, or its slot is over; it has not started,
+    or nothing at all is known of it; it takes no orders; else it is open.
     """
     start = market.start_ns if market is not None and market.start_ns is not None else target.start_ns
     end = market.end_ns if market is not None and market.end_ns is not None else target.end_ns
@@ -133,6 +133,7 @@ def phase_of(target: Target, market: Market | None, now_ns: int) -> MarketPhase:
         (market is not None and market.winner is not None, MarketPhase.RESOLVED),
         (slot_over or (market is not None and market.closed), MarketPhase.CLOSED),
         (start is not None and now_ns < start, MarketPhase.PENDING),
+        (market is None and start is None, MarketPhase.PENDING),
         (market is not None and not market.accepting_orders, MarketPhase.CLOSED),
     )
     return next((phase for holds, phase in rows if holds), MarketPhase.OPEN)

@@ -242,6 +242,16 @@ _FORMS: Final = (
 )
 
 
+OTHER: Final = "OTHER"
+"""The underlying of a market whose slug names none that is known."""
+
+
+def underlying_of(slug: str) -> str:
+    """The underlying that a slug, of the calendar or not, begins with (``BTC`` …), else ``OTHER``."""
+    named = (ticker.upper() for ticker, name in NAMES.items() if slug.startswith((f"{ticker}-", f"{name}-")))
+    return next(named, OTHER)
+
+
 def series_named(name: str) -> Series:
     """The series of a name; raises ``UnknownSlug`` that lists the known ones."""
     try:

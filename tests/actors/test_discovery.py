@@ -490,13 +490,44 @@ async def test_one_market_is_not_followed_under_two_keys(autojump_clock: MockClo
         world.actor.follow(FollowSettings(condition_id=market.condition_id))
         world.actor.follow(FollowSettings(slug=slug))
         await trio.sleep(10)
-        assert world.ledger.present == {slug, market.condition_id}
-        assert world.ledger.learned_of(market.condition_id) == [None]
+        assert world.ledger.present == {slug}, "the slot speaks for both"
+        assert world.ledger.learned_of(market.condition_id) == []
         assert world.actor.problems() == {market.condition_id: f"followed already as {slug}"}
         world.actor.unfollow("btc-5m")
         world.actor.unfollow(slug)
         await trio.sleep(61)
-        assert world.ledger.learned_of(market.condition_id) == [None, market]
+        assert world.ledger.present == {market.condition_id}, "now it speaks for itself"
+        assert world.ledger.learned_of(market.condition_id) == [market]
+        world.actor.unfollow(market.condition_id)
+        await trio.sleep(1)
+        assert world.ledger.present == set()
+
+
+async def test_a_slot_speaks_for_the_id_that_was_there_before_it(autojump_clock: MockClock) -> None:
+    async with running(world_of()) as world:
+        market = market_of(world.slug_at(0))
+        world.catalog.known[market.condition_id] = market
+        world.actor.follow(FollowSettings(condition_id=market.condition_id))
+        await trio.sleep(10)
+        assert world.ledger.present == {market.condition_id}
+        world.actor.follow(FIVE)
+        await trio.sleep(10)
+        assert world.ledger.present == {market.slug}
+        world.actor.unfollow(market.condition_id)
+        await trio.sleep(1)
+        assert world.ledger.present == {market.slug}
+        assert [key for _, key in world.ledger.retired] == [market.condition_id], "once"
+
+
+async def test_an_id_moves_to_the_underlying_its_metadata_name(autojump_clock: MockClock) -> None:
+    async with running(world_of()) as world:
+        market = market_of(world.slug_at(0, "eth-15m"))
+        world.catalog.known[market.condition_id] = market
+        world.actor.follow(FollowSettings(condition_id=market.condition_id))
+        await trio.sleep(10)
+    assert [target.underlying for _, target in world.ledger.appeared] == ["BTC", "ETH"]
+    assert world.ledger.present == {market.condition_id}
+    assert world.ledger.learned_of(market.condition_id) == [market]
 
 
 async def test_the_venues_rest_api_is_a_catalog(autojump_clock: MockClock) -> None:

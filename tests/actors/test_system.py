@@ -256,6 +256,29 @@ async def test_markets_come_and_go_while_running(autojump_clock: MockClock) -> N
     assert every_deadline(running.of(FIFTEEN), running, 15, 70)
 
 
+async def test_a_series_that_is_none_is_told_at_once(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        with pytest.raises(ValueError, match="unknown series 'doge-5m'; known: btc-5m"):
+            running.engine.follow("doge-5m")
+
+
+async def test_another_underlying_by_condition_id_stays_out_of_the_btc_aggregate(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-15m"), seconds=1) as running:
+        running.engine.follow("eth-15m")
+        await trio.sleep(10)
+        ether = running.engine.latest("eth-15m")
+        assert ether is not None
+        assert ether.condition_id is not None
+        running.engine.unfollow("eth-15m")
+        await trio.sleep(1)
+        running.engine.follow(ether.condition_id)
+        await trio.sleep(30)
+        again = running.engine.latest(ether.condition_id)
+    assert again is not None
+    assert again.underlying == "ETH"
+    assert {it.markets_open for it in running.aggregates if it.underlying == "BTC"} == {1}
+
+
 async def test_a_fixed_market_nobody_knows_is_closed_with_a_reason(autojump_clock: MockClock) -> None:
     stranger = "0x" + "9" * 64
     settings = Settings(follow=(FollowSettings(condition_id=stranger),), venue=NOWHERE)

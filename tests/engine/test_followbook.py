@@ -84,7 +84,7 @@ def test_a_slot_followed_in_two_ways_has_one_key_and_is_kept_by_either() -> None
 
 @pytest.mark.parametrize(
     ("slug", "underlying"),
-    [("ethereum-above-5000", "ETH"), ("sol-flips", "SOL"), ("xrp-up-or-down-may-1-2pm-et", "XRP"), ("rain", "BTC")],
+    [("ethereum-above-5000", "ETH"), ("sol-flips", "SOL"), ("xrp-up-or-down-may-1-2pm-et", "XRP"), ("rain", "OTHER")],
 )
 def test_the_underlying_of_other_markets_is_read_off_the_slug(slug: str, underlying: str) -> None:
     (target,) = book_of(FollowSettings(slug=slug)).due(at(0))

@@ -138,7 +138,7 @@ def test_a_fixed_market_is_not_over_until_the_venue_says_so() -> None:
     assert phase_of(FIXED, evolve(over, closed=True), 10**18) is CLOSED
     assert phase_of(FIXED, evolve(over, accepting_orders=False), 10**18) is CLOSED
     assert phase_of(FIXED, over, 999) is PENDING
-    assert phase_of(FIXED, None, 0) is OPEN
+    assert phase_of(FIXED, None, 0) is PENDING, "of what nothing is known nobody says that it is open"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import UnknownSlug
-from engine.series import NAMES, SERIES, Series, Slot, series_named, slot_of_slug, slots_of_slug
+from engine.series import NAMES, SERIES, Series, Slot, series_named, slot_of_slug, slots_of_slug, underlying_of
 from engine.units import NS_PER_S
 
 HOUR_NS = 3600 * NS_PER_S
@@ -275,3 +275,11 @@ def test_a_refusal_is_short_whatever_was_asked() -> None:
 def test_an_unknown_series_is_told_the_known_ones() -> None:
     with pytest.raises(UnknownSlug, match=r"'btc-1m'; known: btc-5m, btc-15m"):
         series_named("btc-1m")
+
+
+@pytest.mark.parametrize(
+    ("slug", "underlying"),
+    [("btc-updown-5m-1", "BTC"), ("bitcoin-up-or-down-on-may-1", "BTC"), ("xrp-100", "XRP"), ("btcusd", "OTHER")],
+)
+def test_the_underlying_of_a_slug(slug: str, underlying: str) -> None:
+    assert underlying_of(slug) == underlying
