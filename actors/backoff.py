@@ -11,8 +11,9 @@ _DOUBLINGS: Final = 64  # beyond any cap over any base, and far from the largest
 class Backoff:
     """The waits of one connection loop; unlimited attempts.
 
-    The n-th fault in a row waits `floor + U(0, min(cap, base * 2**n))` seconds, where `floor` is the larger of the
-    kind's minimum and the peer's Retry-After. Full jitter: Brooker, "Exponential Backoff And Jitter" (AWS, 2015).
+    The n-th fault in a row waits `floor + U(0, min(cap, base * 2**n))` seconds. A peer that says when to come again
+    (Retry-After) is taken at its word: that is the floor, with the span of an ordinary fault. Else the floor is the
+    kind's minimum. Full jitter: Brooker, "Exponential Backoff And Jitter" (AWS, 2015).
     """
 
     def __init__(
@@ -34,12 +35,13 @@ class Backoff:
 
         Never above the larger of the kind's cap and 900, never below the peer's Retry-After (within those 900).
         """
+        stated_s = min(max(fault.retry_after or 0.0, 0.0), RETRY_AFTER_MAX_S)
         policy = BACKOFF_POLICY[fault.kind]
-        if policy is ORDINARY:
+        if policy is ORDINARY or stated_s:
             policy = self._ordinary
         span = min(policy.cap_s, policy.base_s * 2.0**self._attempt)
         self._attempt = min(self._attempt + 1, _DOUBLINGS)
-        floor = max(policy.min_s, min(fault.retry_after or 0.0, RETRY_AFTER_MAX_S))
+        floor = max(policy.min_s, stated_s)
         return min(floor + self._rng.uniform(0.0, span), max(policy.cap_s, RETRY_AFTER_MAX_S))
 
     def live(self, seconds: float) -> None:

@@ -53,7 +53,7 @@ class Intake:
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
         self.features = Features(window_ns=window_ns, tick=100)
         self.epoch = 0
-        self.connected_ns = 0
+        self.heard_ns: dict[str, int] = {}
         self.fault: str | None = None
         self.unclean_since_ns: int | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
@@ -91,7 +91,8 @@ class Intake:
 
     def _connected(self, record: Connected) -> None:
         self.epoch = record.epoch
-        self.connected_ns = record.at_ns
+        if self.market is not None:
+            self.heard_ns = dict.fromkeys(self.market.asset_ids, record.at_ns)
         self.fault = None
         self.coverage.connected(record.at_ns)
         self.trades.seam(record.at_ns)
@@ -122,15 +123,18 @@ class Intake:
         if heard:
             self.coverage.event(record.at_ns)
 
-    def _outcome(self, market_id: str, asset_id: str) -> Outcome | None:
+    def _outcome(self, market_id: str, asset_id: str, at_ns: int) -> Outcome | None:
+        """What an event is about, its token noted as heard; ``None``, and counted, if it is none of ours."""
         market = self.market
         outcome = market.outcome_of(asset_id) if market is not None and market_id == market.condition_id else None
         if outcome is None:
             self.foreign += 1
+        else:
+            self.heard_ns[asset_id] = at_ns
         return outcome
 
     def _snapshot(self, event: BookSnapshot, at_ns: int) -> bool:
-        outcome = self._outcome(event.market, event.asset_id)
+        outcome = self._outcome(event.market, event.asset_id, at_ns)
         if outcome is None or self.book is None:
             return False
         if event.tick is not None and self.book.tick_size(event.tick):
@@ -150,12 +154,14 @@ class Intake:
             self.foreign += len(changes) - len(ours)
         if not ours:
             return False
+        for change, _ in ours:
+            self.heard_ns[change.asset_id] = at_ns
         book.change(ours)
         self._book_moved(book, at_ns)
         return True
 
     def _top(self, event: BestBidAsk, at_ns: int) -> bool:
-        outcome = self._outcome(event.market, event.asset_id)
+        outcome = self._outcome(event.market, event.asset_id, at_ns)
         if outcome is None or self.book is None:
             return False
         self.book.top(outcome, event.best_bid, event.best_ask)
@@ -163,7 +169,7 @@ class Intake:
         return True
 
     def _tick(self, event: TickSizeChange, at_ns: int) -> bool:
-        outcome = self._outcome(event.market, event.asset_id)
+        outcome = self._outcome(event.market, event.asset_id, at_ns)
         if outcome is None or self.book is None:
             return False
         if self.book.tick_size(event.new_tick):
@@ -172,7 +178,7 @@ class Intake:
         return True
 
     def _trade(self, event: Trade, at_ns: int) -> bool:
-        outcome = self._outcome(event.market, event.asset_id)
+        outcome = self._outcome(event.market, event.asset_id, at_ns)
         if outcome is None:
             return False
         trade = self.trades.add(event, outcome, at_ns)

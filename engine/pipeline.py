@@ -156,9 +156,8 @@ class MarketPipeline:
 
     @property
     def silent_since_ns(self) -> int | None:
-        """Since when a connected market has had no event of its own; what concerns other markets does not count."""
-        coverage = self.intake.coverage
-        return max(coverage.last_event_ns or 0, self.intake.connected_ns) if coverage.connected_now else None
+        """Since when one of a connected market's tokens has had no event; other markets' events do not count."""
+        return min(self.intake.heard_ns.values(), default=None) if self.intake.coverage.connected_now else None
 
     def _view(self, start_ns: int, end_ns: int, coverage: float) -> MarketView:
         last_ns = self.intake.coverage.last_event_ns

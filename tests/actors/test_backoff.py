@@ -72,8 +72,10 @@ def test_retry_after_is_a_floor_under_the_jitter() -> None:
     assert Backoff(Highest()).next_delay_s(fault) == 120.5
 
 
-def test_retry_after_does_not_undercut_the_minimum_of_the_kind() -> None:
-    assert Backoff(Lowest()).next_delay_s(FeedFault(FaultKind.RATE_LIMITED, retry_after=5.0)) == 60.0
+def test_a_peer_that_says_when_to_come_again_is_taken_at_its_word() -> None:
+    assert Backoff(Lowest()).next_delay_s(FeedFault(FaultKind.RATE_LIMITED, retry_after=5.0)) == 5.0
+    assert Backoff(Highest()).next_delay_s(FeedFault(FaultKind.RATE_LIMITED, retry_after=5.0)) == 5.5
+    assert Backoff(Lowest()).next_delay_s(FeedFault(FaultKind.RATE_LIMITED)) == 60.0
 
 
 @pytest.mark.parametrize("retry_after", [1e9, math.inf])

@@ -23,7 +23,7 @@ from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdat
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import FeedSettings, ScoringSettings
 from engine.signals import FeedState, MarketSignals, SignalType
-from tests.engine.wire_texts import CONDITION_ID, MARKET, TARGET, at, book, trade
+from tests.engine.wire_texts import CONDITION_ID, DOWN, MARKET, TARGET, at, book, trade
 
 SCORING = ScoringSettings()
 SEED = PRESETS["seed"]
@@ -317,9 +317,23 @@ async def test_a_book_that_does_not_come_right_is_not_asked_for_all_the_time(
         await trio.sleep(1)
         stage.connect()
         for _ in range(40):
-            stage.say(book((("0.6", "1"),), (("0.5", "1"),)))
+            crossed = (("0.6", "1"),), (("0.5", "1"),)
+            stage.say(book(*crossed), book((("0.5", "1"),), (("0.4", "1"),), asset=DOWN))
             await trio.sleep(1)
         assert stage.connection.hung_up == [FaultKind.RESYNC] * 2
+
+
+async def test_one_token_that_falls_silent_while_the_other_speaks_is_found_out(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        for _ in range(35):
+            await trio.sleep(1)
+            stage.say(book(asset=DOWN))
+        assert FaultKind.STALE in stage.connection.hung_up
 
 
 async def test_a_socket_that_speaks_of_other_markets_only_is_given_up(autojump_clock: trio.testing.MockClock) -> None:

@@ -314,7 +314,9 @@ def test_silence_is_told_by_events_of_this_market_alone():
     assert pipeline.silent_since_ns is None
     feed(pipeline, begun()[:3])
     assert pipeline.silent_since_ns == at(0)
-    feed(pipeline, [Frame(at_ns=at(4), text=book())])
+    feed(pipeline, [Frame(at_ns=at(3), text=book(asset=DOWN)), Frame(at_ns=at(4), text=book())])
+    assert pipeline.silent_since_ns == at(3), "the token that has been silent longer counts"
+    feed(pipeline, [Frame(at_ns=at(4), text=change("0.5", "7", "BUY", "0.5", "0.51"))])
     assert pipeline.silent_since_ns == at(4)
     announcement = '{"event_type":"new_market","market":"0x' + "cd" * 32 + '","slug":"x","timestamp":"1",'
     announcement += f'"assets_ids":["{UP}","{DOWN}"],"outcomes":["Up","Down"]}}'
