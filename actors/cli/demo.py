@@ -12,12 +12,13 @@ from functools import partial
 from typing import Final
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve
 from rich.console import Console
 from trio.testing import MockClock
 
 from actors import logs
 from actors.cli.ending import LastResort
+from actors.cli.failures import let_go_of_streams
 from actors.cli.options import (
     add_log_options,
     add_output_option,
@@ -26,13 +27,11 @@ from actors.cli.options import (
     positive_number,
     wants_color,
 )
-from actors.cli.run import Display, Lines, run_engine
+from actors.cli.run import Board, Display, Lines, run_engine
 from actors.clock import Clock
 from actors.config import Loaded
 from actors.crash import unwrapped
 from actors.ports import Ports
-from actors.system import Engine
-from actors.table import show_table
 from actors.venue import Venue, VenueOptions
 from engine.series import series_named
 from engine.settings import FollowSettings, Settings, VenueSettings
@@ -81,6 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise unwrapped(group) from None
     finally:
         last_resort.disarm()
+        let_go_of_streams()
 
 
 async def demo(seconds: float, display: Display, *, seed: int, last_resort: LastResort) -> int:
@@ -127,32 +127,15 @@ async def stage_outage(venue: Venue, clock: Clock, after_s: float) -> None:
     venue.faults.accept()
 
 
-@frozen
-class FastBoard:
-    """The live table, redrawn at the pace of the eye while the clock runs ``rate`` times faster."""
-
-    console: Console
-    rate: float
-    caption: str
-
-    async def show(self, engine: Engine, closed: trio.Event, task_status: trio.TaskStatus[None]) -> None:
-        """Ends when the engine has closed."""
-        refresh_s = self.rate / FRAMES_PER_S
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                partial(show_table, engine, refresh_s=refresh_s, console=self.console, caption=self.caption)
-            )
-            task_status.started()
-            await closed.wait()
-            nursery.cancel_scope.cancel()
-
-
 def _display(output: str, arguments: argparse.Namespace) -> Display:
     if output == "jsonl":
         return Lines(sys.stdout, logs.library_logger())
     roll_s, cut_s = LEAD_S / arguments.rate, CUT_AT * arguments.seconds
     caption = (
         f"Stand-in venue, {arguments.rate:g} times real time, ends after {arguments.seconds:g} s. "
-        f"btc-5m and btc-15m roll after {roll_s:.0f} s; the venue cuts {CUT_SERIES} off after {cut_s:.0f} s."
+        f"btc-5m and btc-15m roll after {roll_s:.0f} s; after {cut_s:.0f} s the venue cuts {CUT_SERIES} off "
+        f"and refuses every new connection for {OUTAGE_S / arguments.rate:.0f} s."
     )
-    return FastBoard(Console(no_color=not wants_color(arguments)), arguments.rate, caption)
+    # The clock runs ahead of the eye.
+    refresh_s = arguments.rate / FRAMES_PER_S
+    return Board(Console(no_color=not wants_color(arguments)), logs.library_logger(), refresh_s, caption)

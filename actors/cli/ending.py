@@ -17,6 +17,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from actors.cli.failures import Exit
+from actors.cli.terminal import SETTLE_S, Terminal
 
 FIRST_S: Final = 4.5
 """From the first signal to the end at the latest."""
@@ -52,8 +53,9 @@ class LastResort:
 class Stop:
     """The wish to end; ``wished`` is set by the first signal, or by ``wish``."""
 
-    def __init__(self, give_up: GiveUp, *, log: FilteringBoundLogger) -> None:
+    def __init__(self, give_up: GiveUp, *, log: FilteringBoundLogger, terminal: Terminal | None = None) -> None:
         self.wished = trio.Event()
+        self._terminal = terminal or Terminal()
         self._give_up = give_up
         self._log = log
 
@@ -67,12 +69,19 @@ class Stop:
         self.wished.set()
 
     async def obey(self, signals: AsyncIterator[int], on_reload: Callable[[], object]) -> None:
-        """Follow the signals until cancelled."""
+        """Follow the signals until cancelled; a hang-up is a wish to end, but never insists (shells repeat it)."""
         async for number in signals:
-            if number in RELOADING:
-                on_reload()
-            else:
+            if number not in RELOADING:
                 self.wish(signal.Signals(number).name)
+            elif not await self._hung_up():
+                on_reload()
+            elif not self.wished.is_set():
+                self.wish("the terminal is gone")
+
+    async def _hung_up(self) -> bool:
+        if self._terminal.descriptors and not self._terminal.is_gone():
+            await trio.sleep(SETTLE_S)
+        return self._terminal.is_gone()
 
 
 def _leave(code: Exit) -> None:

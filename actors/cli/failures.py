@@ -11,7 +11,7 @@ from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from engine.errors import PresetError, SettingsError, UnknownSlug, UpdownError
 
@@ -75,9 +75,22 @@ def ensure_stdout() -> None:
 
 def abandon_stdout() -> None:
     """Let nobody trip over a broken stdout any more: what is still buffered goes nowhere."""
+    _abandon(sys.stdout)
+
+
+def let_go_of_streams() -> None:
+    """A reader or a terminal that is gone has been told of in the logs, and is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            _abandon(stream)
+
+
+def _abandon(stream: TextIO) -> None:
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
 
 

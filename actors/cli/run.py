@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors import logs
 from actors.cli.ending import FIRST_S, RELOADING, STOPPING, GiveUp, LastResort, Stop
-from actors.cli.failures import Exit, abandon_stdout
+from actors.cli.failures import Exit, let_go_of_streams
 from actors.cli.notify import Systemd
 from actors.cli.options import (
     add_config_options,
@@ -29,6 +29,7 @@ from actors.cli.options import (
     wants_color,
 )
 from actors.cli.reload import Reload, require_follow
+from actors.cli.terminal import Terminal
 from actors.config import Loaded
 from actors.crash import summary, unwrapped
 from actors.hub import Subscription
@@ -76,7 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise unwrapped(group) from None
     finally:
         last_resort.disarm()
-        _let_go_of_stdout()
+        let_go_of_streams()
 
 
 class Display(Protocol):
@@ -105,17 +106,26 @@ class Lines:
 
 @frozen
 class Board:
-    """The live table."""
+    """The live table, redrawn every ``refresh_s`` trio seconds."""
 
     console: Console
+    log: FilteringBoundLogger
+    refresh_s: float = REFRESH_S
+    caption: str = ""
 
     async def show(self, engine: Engine, closed: trio.Event, task_status: trio.TaskStatus[None]) -> None:
-        """Ends when the engine has closed."""
+        """Ends when the engine has closed; a screen that is gone ends nothing else."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(show_table, engine, refresh_s=REFRESH_S, console=self.console))
+            nursery.start_soon(self._draw, engine)
             task_status.started()
             await closed.wait()
             nursery.cancel_scope.cancel()
+
+    async def _draw(self, engine: Engine) -> None:
+        try:
+            await show_table(engine, refresh_s=self.refresh_s, console=self.console, caption=self.caption)
+        except (OSError, SystemExit) as error:  # rich leaves the process over a broken pipe
+            self.log.warning("table.lost", error_type=type(error).__name__, error=str(error))
 
 
 async def run_engine(
@@ -129,9 +139,12 @@ async def run_engine(
     ports: Ports | None = None,
     systemd: Systemd | None = None,
 ) -> Exit:
-    """Run an engine until SIGTERM, SIGINT or the end of ``seconds``, then drain it; SIGHUP calls ``load_again``."""
+    """Run an engine until SIGTERM, SIGINT, the loss of its terminal or the end of ``seconds``, then drain it.
+
+    Any other SIGHUP calls ``load_again``.
+    """
     log, systemd = logs.library_logger(), systemd or Systemd()
-    stop, closed = Stop(give_up, log=log), trio.Event()
+    stop, closed = Stop(give_up, log=log, terminal=Terminal.of_process()), trio.Event()
     reload = Reload(loaded, load_again, log=log)
     code = Exit.DONE
     with trio.open_signal_receiver(*STOPPING, *RELOADING) as signals:
@@ -178,13 +191,5 @@ async def _write_all(
 def _display(arguments: argparse.Namespace) -> Display:
     output = arguments.output or ("table" if sys.stdout.isatty() else "jsonl")
     if output == "table":
-        return Board(Console(no_color=not wants_color(arguments)))
+        return Board(Console(no_color=not wants_color(arguments)), logs.library_logger())
     return Lines(sys.stdout, logs.library_logger())
-
-
-def _let_go_of_stdout() -> None:
-    """A reader that is gone has been told of in the logs, and is no failure."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError):
-        abandon_stdout()

@@ -49,7 +49,9 @@ def test_the_table_is_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--seconds", "1.5", "--rate", "20", "-o", "table"]) == 0
     out = capsys.readouterr().out
     assert "btc-5m" in out
-    assert "Stand-in venue, 20 times real time" in out
+    words = " ".join(out.split())
+    assert "Stand-in venue, 20 times real time" in words
+    assert "after 1 s the venue cuts btc-1h off and refuses every new connection for 2 s." in words
 
 
 def test_a_length_that_is_none_is_bad_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -7,9 +8,11 @@ import pytest
 import structlog
 import trio
 from structlog.testing import capture_logs
+from trio.testing import MockClock
 
 from actors.cli.ending import FIRST_S, RELOADING, SECOND_S, LastResort, Stop
 from actors.cli.failures import Exit
+from actors.cli.terminal import SETTLE_S, Terminal
 
 
 class GaveUp(list[tuple[float, Exit]]):
@@ -52,6 +55,37 @@ async def test_signals_end_or_reload() -> None:
     assert stop.wished.is_set()
     assert len(gave_up) == 2
     assert reloads == [1, 1]
+
+
+@pytest.mark.skipif(not RELOADING, reason="no SIGHUP here")
+async def test_a_hang_up_ends_and_never_insists(autojump_clock: MockClock) -> None:
+    master, slave = os.openpty()
+    gave_up, reloads = GaveUp(), []
+    stop = Stop(gave_up.arm, log=structlog.get_logger(), terminal=Terminal.of_process([slave]))
+    await stop.obey(signals(*RELOADING), lambda: reloads.append(1))
+    assert (reloads, stop.wished.is_set()) == ([1], False), "it is still there"
+    os.close(master)
+    await stop.obey(signals(*RELOADING, *RELOADING), lambda: reloads.append(2))
+    os.close(slave)
+    assert stop.wished.is_set()
+    assert gave_up == [(FIRST_S, Exit.DONE)]
+    assert reloads == [1]
+
+
+@pytest.mark.skipif(not RELOADING, reason="no SIGHUP here")
+async def test_a_terminal_may_go_right_after_its_signal(autojump_clock: MockClock) -> None:
+    master, slave = os.openpty()
+    stop = Stop(GaveUp().arm, log=structlog.get_logger(), terminal=Terminal.of_process([slave]))
+
+    async def going() -> None:
+        await trio.sleep(SETTLE_S / 2)
+        os.close(master)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(going)
+        await stop.obey(signals(*RELOADING), lambda: pytest.fail("reloaded"))
+    os.close(slave)
+    assert stop.wished.is_set()
 
 
 def after(program: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from trio.testing import MockClock
 
 from actors.cli import main, run
-from actors.cli.failures import Exit
+from actors.cli.failures import Exit, let_go_of_streams
 from actors.cli.run import Board, Display, Lines, run_engine, scorers_for
 from actors.clock import Clock
 from actors.config import ConfigError, Loaded, load_settings
@@ -210,10 +210,22 @@ async def test_a_lost_stdout_does_not_end_it(autojump_clock: MockClock) -> None:
 
 async def test_the_board_is_drawn_until_the_end(autojump_clock: MockClock) -> None:
     stream = io.StringIO()
-    display: Display = Board(Console(file=stream, width=200, force_terminal=False))
+    display: Display = Board(Console(file=stream, width=200, force_terminal=False), structlog.get_logger())
     async with world() as ports:
         await run_engine(loaded(), load_again=unused, display=display, seconds=11.0, ports=ports, give_up=GaveUp().arm)
     assert "btc-5m" in stream.getvalue()
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), OSError(5, "Input/output error")], ids=repr)
+async def test_a_lost_screen_does_not_end_it(error: OSError, autojump_clock: MockClock) -> None:
+    display: Display = Board(Console(file=Gone(error), width=200, force_terminal=True), structlog.get_logger())
+    async with world() as ports:
+        with capture_logs() as logged:
+            code = await run_engine(
+                loaded(), load_again=unused, display=display, seconds=11.0, ports=ports, give_up=GaveUp().arm
+            )
+    assert code == Exit.DONE
+    assert [entry["event"] for entry in logged].count("table.lost") == 1
 
 
 def test_plugins_are_loaded_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,8 +373,12 @@ def test_it_ends_by_itself(config: Path, capsys: pytest.CaptureFixture[str]) -> 
 class Gone(io.StringIO):
     """A stdout whose reader has gone."""
 
+    def __init__(self, error: OSError | None = None) -> None:
+        super().__init__()
+        self._error = error or BrokenPipeError(32, "Broken pipe")
+
     def write(self, text: str) -> int:
-        raise BrokenPipeError(32, "Broken pipe")
+        raise self._error
 
 
 def test_a_lost_stdout_is_no_failure_in_the_end_either(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,7 +387,7 @@ def test_a_lost_stdout_is_no_failure_in_the_end_either(monkeypatch: pytest.Monke
     with os.fdopen(writing, "w", encoding="utf-8") as stream:
         stream.write("the last line")
         monkeypatch.setattr(sys, "stdout", stream)
-        run._let_go_of_stdout()
+        let_go_of_streams()
         monkeypatch.undo()
         assert os.path.samestat(os.fstat(writing), Path(os.devnull).stat())
 
