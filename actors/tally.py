@@ -18,7 +18,8 @@ class MarketTally:
     ``final_mid`` is the last mid of a two-sided book (a book that lost a side has no mid). ``crossed`` counts the
     signals that met a crossed book, ``left_crossed`` whether the last one did. ``agrees`` compares the final mid with
     the outcome the manifest names, ``complete`` the messages with the manifest's count; ``None`` without a manifest,
-    and ``agrees`` also where no final mid points to a side.
+    and ``agrees`` also where no final mid points to a side. ``torn`` says where and why a recording could not be read
+    to its end; it is not complete then, and its last mid is not final.
     """
 
     slug: str
@@ -32,6 +33,7 @@ class MarketTally:
     left_crossed: bool
     complete: bool | None
     agrees: bool | None
+    torn: str | None = None
 
 
 @define
@@ -44,6 +46,7 @@ class _Count:
     crossed: int = 0
     final_mid: float | None = None
     last: MarketSignals | None = None
+    torn: str | None = None
 
 
 class Tally:
@@ -68,6 +71,10 @@ class Tally:
             count.final_mid = signal.market.mid
         count.last = signal
 
+    def tear(self, key: str, complaint: str) -> None:
+        """Note that a recording cannot be read any further."""
+        self._counts[key].torn = complaint
+
     def markets(self) -> list[MarketTally]:
         """The tallies, by slug."""
         return [_tally(self._counts[slug]) for slug in sorted(self._counts)]
@@ -77,7 +84,9 @@ def failures(markets: Sequence[MarketTally]) -> list[str]:
     """What speaks against the replay, one sentence each."""
     complaints = []
     for market in markets:
-        if market.complete is False:
+        if market.torn is not None:
+            complaints.append(market.torn)
+        elif market.complete is False:
             complaints.append(f"{market.slug}: {market.messages} messages, which is not what the manifest says")
         if market.agrees is False:
             complaints.append(f"{market.slug}: the final mid {market.final_mid} is on the side that lost")
@@ -93,7 +102,8 @@ def as_json(markets: Sequence[MarketTally]) -> list[dict[str, object]]:
 
 def _tally(count: _Count) -> MarketTally:
     capture, last = count.capture, count.last
-    known = capture.up_won is not None and count.final_mid not in (None, 0.5)
+    known = capture.up_won is not None and count.final_mid not in (None, 0.5) and count.torn is None
+    complete = None if capture.messages is None else count.messages == capture.messages
     return MarketTally(
         slug=capture.slug,
         messages=count.messages,
@@ -104,6 +114,7 @@ def _tally(count: _Count) -> MarketTally:
         final_mid=count.final_mid,
         crossed=count.crossed,
         left_crossed=last is not None and last.quality.book_state is BookState.CROSSED,
-        complete=None if capture.messages is None else count.messages == capture.messages,
+        complete=complete if count.torn is None else False,
         agrees=((count.final_mid or 0.0) > 0.5) == capture.up_won if known else None,
+        torn=count.torn,
     )

@@ -15,7 +15,7 @@ import trio
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from actors.captures import Capture, find_captures, read_capture
+from actors.captures import Capture, CaptureError, find_captures, read_capture
 from actors.cli.columns import aligned
 from actors.cli.failures import Exit
 from actors.cli.options import add_config_options, add_output_option, load
@@ -24,7 +24,7 @@ from actors.crash import unwrapped
 from actors.tally import MarketTally, Tally, as_json, failures
 from engine.envelope import envelope_line
 from engine.presets import choose_preset
-from engine.records import Frame, Record
+from engine.records import Frame, Record, Unfollowed
 from engine.replay import replay
 from engine.scoring import build_scorer
 from engine.settings import Settings
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Replay and print; ``FAILED`` when the recordings are not what their manifest says, or a book is left crossed.
+    """Replay and print; ``FAILED`` when recordings are torn or not what their manifest says, or a book is left crossed.
 
     With ``jsonl`` stdout has every signal and stderr the tally, otherwise stdout has the tally.
     """
@@ -91,7 +91,8 @@ def _signals(captures: Sequence[Capture], settings: Settings, tally: Tally, step
 
 
 def _counted(captures: Sequence[Capture], tally: Tally, step: partial[None]) -> Iterator[tuple[str, Record]]:
-    merged = heapq.merge(*map(read_capture, captures), key=lambda pair: pair[1].at_ns)
+    readable = (_readable(capture, tally) for capture in captures)
+    merged = heapq.merge(*readable, key=lambda pair: pair[1].at_ns)
     frames = 0
     for key, record in merged:
         tally.record(key, record)
@@ -101,6 +102,19 @@ def _counted(captures: Sequence[Capture], tally: Tally, step: partial[None]) -> 
             frames = 0
         yield key, record
     step(frames)
+
+
+def _readable(capture: Capture, tally: Tally) -> Iterator[tuple[str, Record]]:
+    """The records of one recording, up to where it is torn: there its market is let go, and the others go on."""
+    at_ns = None
+    try:
+        for key, record in read_capture(capture):
+            at_ns = record.at_ns
+            yield key, record
+    except CaptureError as error:
+        tally.tear(capture.slug, str(error))
+        if at_ns is not None:
+            yield capture.slug, Unfollowed(at_ns=at_ns + 1)
 
 
 def _paced(signals: Iterator[Signal], speed: float, *, printing: bool) -> None:

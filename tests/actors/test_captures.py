@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from actors.captures import CaptureError, find_captures, read_capture
-from engine.errors import UnknownSlug
 from engine.records import Connected, Followed, Frame, MarketUpdated, Unfollowed
 from tests.engine.wire_texts import CONDITION_ID, END_NS, SLUG, START_NS, START_S, UP, book
 
@@ -86,8 +85,47 @@ def test_no_recordings_is_an_error(tmp_path: Path, name: str) -> None:
 
 def test_a_file_of_no_known_series_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, [line(0)], slug="who-knows")
-    with pytest.raises(UnknownSlug, match="who-knows"):
-        find_captures(path)
+    with pytest.raises(CaptureError, match=rf"{path.name}: not named after a market: .*who-knows"):
+        list(read_capture(find_captures(path)[0]))
+
+
+def test_a_path_that_is_no_recording_is_told_so(tmp_path: Path) -> None:
+    write(tmp_path, [line(0)], manifest=HEADER)
+    with pytest.raises(CaptureError, match=r"manifest\.csv: not a recording, which is named <slug>\.jsonl\.gz"):
+        find_captures(tmp_path / "manifest.csv")
+
+
+@pytest.mark.parametrize("condition_id", [CONDITION_ID, CONDITION_ID.upper().replace("X", "x"), ""])
+def test_the_condition_id_of_the_manifest_is_the_one_recorded(tmp_path: Path, condition_id: str) -> None:
+    write(tmp_path, [line(0)], manifest=f"{HEADER}{SLUG},{condition_id},1,1\n")
+    assert len(list(read_capture(find_captures(tmp_path)[0]))) == 5
+
+
+def test_a_recording_of_another_market_than_its_name_says_is_refused(tmp_path: Path) -> None:
+    other = "0x" + "0" * 64
+    write(tmp_path, [line(0)], manifest=f"{HEADER}{SLUG},{other},1,1\n")
+    with pytest.raises(CaptureError, match=rf":1: of {CONDITION_ID}, but manifest.csv says {other}"):
+        list(read_capture(find_captures(tmp_path)[0]))
+
+
+@pytest.mark.parametrize("at_s", ['"NaN"', "0", "-1", "1776081600000", "1e999999"])
+def test_a_time_that_is_none_is_named(tmp_path: Path, at_s: str) -> None:
+    path = write(tmp_path, [line(0), f'{{"recv_ts": {at_s}, "raw": "PONG"}}'])
+    with pytest.raises(CaptureError, match=":2: not a recorded message"):
+        list(read_capture(find_captures(path)[0]))
+
+
+def test_a_recording_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / f"{SLUG}.jsonl.gz").mkdir()
+    with pytest.raises(CaptureError, match=":1: cannot be read"):
+        list(read_capture(find_captures(tmp_path)[0]))
+
+
+def test_a_manifest_that_is_none_is_named(tmp_path: Path) -> None:
+    write(tmp_path, [line(0)])
+    (tmp_path / "manifest.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(CaptureError, match=r"manifest\.csv: not a manifest"):
+        find_captures(tmp_path)
 
 
 def test_a_bad_line_is_named_after_everything_before_it_was_read(tmp_path: Path) -> None:
@@ -121,7 +159,7 @@ def test_a_file_that_is_not_compressed_is_torn_at_its_first_line(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("row", "complaint"),
-    [(f"{SLUG},x,,1", "needs slug"), (f"{SLUG},x,many,1", "not a number"), (f"{SLUG},x,2,", "needs slug")],
+    [(f"{SLUG},x,,1", "needs slug"), (f"{SLUG},x,²,1", "not a number"), (f"{SLUG},x,2,", "needs slug")],
 )
 def test_a_bad_manifest_names_its_line(tmp_path: Path, row: str, complaint: str) -> None:
     write(tmp_path, [line(0)], manifest=f"{HEADER}{row}\n")

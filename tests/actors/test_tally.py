@@ -135,6 +135,17 @@ def test_every_complaint_names_market_and_reason(market: MarketTally, complaint:
     assert failures([tally_of(signal()), market]) == [complaint]
 
 
+def test_a_torn_recording_is_incomplete_and_its_last_mid_is_not_final() -> None:
+    for capture in (CAPTURE, evolve(CAPTURE, messages=None, up_won=None)):
+        tally = Tally([capture])
+        tally.record("a", Frame(at_ns=1, text="x"))
+        tally.signal(signal(mid=0.25))
+        tally.tear("a", "a.jsonl.gz:2: the file is torn here")
+        [market] = tally.markets()
+        assert (market.messages, market.complete, market.agrees, market.final_mid) == (1, False, None, 0.25)
+        assert failures([market]) == ["a.jsonl.gz:2: the file is torn here"]
+
+
 def test_one_market_may_have_several_complaints() -> None:
     assert len(failures([tally_of(signal(mid=0.25, book_state=BookState.CROSSED), frames=0)])) == 3
 

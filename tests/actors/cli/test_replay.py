@@ -98,7 +98,49 @@ def test_a_torn_recording_fails_with_its_line(tmp_path: Path, capsys: pytest.Cap
     path = record(tmp_path, RISING) / f"{SLUG}.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-8])
     assert main(["replay", str(path), "-o", "json"]) == 1
-    assert ":41: the file is torn here" in capsys.readouterr().err
+    conclusion = json.loads(capsys.readouterr().out)
+    assert [":41: the file is torn here" in complaint for complaint in conclusion["failures"]] == [True]
+    assert (conclusion["markets"][0]["messages"], conclusion["markets"][0]["complete"]) == (40, False)
+
+
+def test_what_cannot_be_read_stops_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING)
+    assert main(["replay", str(tmp_path), "-o", "jsonl"]) == 0
+    alone = capsys.readouterr().out
+    later = [f"btc-updown-5m-{START_S + 300 * n}" for n in (1, 2, 3)]
+    line = json.dumps({"recv_ts": START_S + 900, "raw": RISING[0]})
+    for slug, text in zip(later, [f"{line}\n{{}}\n", "PONG\n", ""], strict=True):
+        (tmp_path / f"{slug}.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / f"{later[2]}.jsonl.gz").write_text("not compressed")
+    (tmp_path / "notes.jsonl.gz").write_bytes(gzip.compress(f"{line}\n".encode()))
+    assert main(["replay", str(tmp_path), "-o", "jsonl"]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith(alone)
+    assert "5 markets, 41 messages" in told.err
+    assert "1 (incomplete)" in told.err
+    complaints = [text.rpartition("/")[2] for text in told.err.splitlines() if text.startswith(str(tmp_path))]
+    assert [text.partition(": ")[0] for text in complaints] == [
+        f"{later[0]}.jsonl.gz:2",
+        f"{later[1]}.jsonl.gz:1",
+        f"{later[2]}.jsonl.gz:1",
+        "notes.jsonl.gz",
+    ]
+
+
+def test_a_recording_under_the_name_of_another_market_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING)
+    other = "0x" + "0" * 64
+    (tmp_path / "manifest.csv").write_text(
+        f"slug,condition_id,messages,recorded_asset_won\n{SLUG},{other},40,1\n", encoding="utf-8"
+    )
+    assert main(["replay", str(tmp_path), "-o", "table"]) == 1
+    assert f"{SLUG}.jsonl.gz:1: of {CONDITION_ID}, but manifest.csv says {other}" in capsys.readouterr().out
+
+
+def test_a_path_that_is_no_recording_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING, manifest="40,1")
+    assert main(["replay", str(tmp_path / "manifest.csv")]) == 1
+    assert "manifest.csv: not a recording" in capsys.readouterr().err
 
 
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
