@@ -14,12 +14,10 @@ import attrs
 from attrs import frozen
 
 from actors.config.origins import DEFAULT, ConfigError, KeyPath, Kind, Origin, Problem, dotted, nearest
+from actors.config.refusals import refusals
 from actors.config.sources import Layer, merged, read_file, read_flag, read_variable, variables
 from actors.config.structure import Complaint, Rejected, structure
-from engine.errors import PresetError
-from engine.presets import PRESETS, choose_preset
-from engine.scoring import build_scorer
-from engine.settings import ScoringSettings, Settings
+from engine.settings import Settings
 
 HIDDEN: Final = "***"
 _PRESET_KEYS: Final = ("preset", "weights", "options")
@@ -63,7 +61,7 @@ def load_settings(
     )
     problems: list[Problem] = []
     whole = merged(_gathered(reads, problems))
-    settings, complaints = _structured(whole.tree, plugins)
+    settings, complaints = _structured(whole, plugins)
     problems += [_located(whole, complaint) for complaint in complaints]
     if problems:
         raise ConfigError(sorted(problems, key=_place))
@@ -83,13 +81,13 @@ def _gathered(reads: Iterable[Callable[[], Layer]], problems: list[Problem]) -> 
             problems += error.found
 
 
-def _structured(tree: Mapping[str, Any], plugins: Collection[str]) -> tuple[Settings, list[Complaint]]:
+def _structured(whole: Layer, plugins: Collection[str]) -> tuple[Settings, list[Complaint]]:
     settings, complaints = Settings(), []
     try:
-        settings = structure(tree, plugins=plugins)
+        settings = structure(whole.tree, plugins=plugins)
     except Rejected as error:
         complaints = error.complaints
-    return settings, [*complaints, *_duplicates(tree), *_refusals(tree, complaints)]
+    return settings, [*complaints, *_duplicates(whole.tree), *_refusals(whole, complaints)]
 
 
 def _duplicates(tree: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -102,19 +100,11 @@ def _duplicates(tree: Mapping[str, Any]) -> Iterator[Complaint]:
             yield ("follow", index), f"{names[0]} is followed already by {dotted(('follow', first[names[0]]))}"
 
 
-def _refusals(tree: Mapping[str, Any], complaints: Collection[Complaint]) -> Iterator[Complaint]:
+def _refusals(whole: Layer, complaints: Collection[Complaint]) -> Iterator[Complaint]:
     """What the scorer says to its weights and options, once nothing else is wrong with them."""
     concerned = {("scoring",), *(("scoring", key) for key in _PRESET_KEYS)}
-    if any(path[:2] in concerned for path, _ in complaints):
-        return
-    given = {key: value for key, value in tree.get("scoring", {}).items() if key in _PRESET_KEYS}
-    scoring = ScoringSettings(**given)
-    # What a plug-in takes only the plug-in can say: it is asked when the engine opens.
-    if scoring.preset in PRESETS:
-        try:
-            build_scorer(choose_preset(scoring))
-        except PresetError as error:
-            yield ("scoring",), str(error)
+    if not any(path[:2] in concerned for path, _ in complaints):
+        yield from refusals(whole.tree.get("scoring", {}), whole.origins)
 
 
 def _located(whole: Layer, complaint: Complaint) -> Problem:

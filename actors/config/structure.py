@@ -11,7 +11,7 @@ import datetime
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final, get_origin
 
 import attrs
@@ -129,12 +129,51 @@ def _converter(presets: Collection[str]) -> Converter:
 
         def structured(value: Any, wanted: type) -> Any:
             _expect(dict, value)
-            return from_table(value, wanted)
+            try:
+                return from_table(value, wanted)
+            except ClassValidationError as error:
+                raise _with_rules_between(error, cls, value) from error
 
         return structured
 
     converter.register_structure_hook_factory(attrs.has, of_class)
     return converter
+
+
+def _with_rules_between(error: ClassValidationError, cls: type, table: Mapping[str, Any]) -> ClassValidationError:
+    """The same with what the rules between fields say, which attrs asks only once every field is right by itself."""
+    bad_fields = any(_step(cause) or isinstance(cause, ForbiddenExtraKeysError) for cause in error.exceptions)
+    broken = list(_broken_rules(cls, table)) if bad_fields else []
+    return ClassValidationError(error.message, [*error.exceptions, *broken], cls) if broken else error
+
+
+def _broken_rules(cls: type, table: Mapping[str, Any]) -> Iterator[ValueError]:
+    attributes = attrs.fields_dict(cls)
+    # Of a table of unknown keys alone nobody can say what is missing.
+    if not attributes.keys() & table.keys():
+        return
+    values = {name: table.get(name, attribute.default) for name, attribute in attributes.items()}
+    for name, attribute in attributes.items():
+        for validator in getattr(attribute.validator, "_validators", (attribute.validator,)):
+            if validator is None or not _is_rule(validator, attribute, values[name]):
+                continue
+            try:
+                validator(SimpleNamespace(**values), attribute, values[name])
+            except TypeError:
+                pass  # a value of a wrong type, which is told already
+            except ValueError as error:
+                yield error
+
+
+def _is_rule(validator: Callable[..., object], attribute: attrs.Attribute[Any], value: Any) -> bool:
+    """Whether a validator looks at more than its own field."""
+    try:
+        validator(_Unbuilt(), attribute, value)
+    except _LooksAtSiblings:
+        return True
+    except (TypeError, ValueError):
+        pass
+    return False
 
 
 def _strict(value: Any, wanted: type) -> Any:

@@ -101,7 +101,7 @@ def test_an_unknown_table_stands_where_its_header_or_its_flag_is(tmp_path: Path)
 
 def test_what_the_scorer_refuses_is_told_at_once() -> None:
     assert problems(overrides=["scoring.weights.whales=0.5"]) == [
-        "--set: scoring: preset 'seed': unknown component whales (known: momentum, volume_flow, whale)"
+        "--set: scoring.weights.whales: preset 'seed': unknown component whales (known: momentum, volume_flow, whale)"
     ]
     assert problems(overrides=["scoring.preset=corrected", "scoring.options.half=1", "scoring.window_s=1"])[1:] != []
 

@@ -132,6 +132,45 @@ def test_an_entry_of_the_follow_list_names_one_thing(entry: dict[str, str], mess
     assert complaints({"follow": [entry]}) == {"follow[0]": message}
 
 
+@pytest.mark.parametrize(
+    ("tree", "told"),
+    [
+        (
+            {"feed": {"idle_s": -1, "ping_every_s": 20, "pong_within_s": 15}},
+            {"feed.idle_s": "must be > 0: -1.0", "feed": "pong_within_s must be longer than ping_every_s"},
+        ),
+        (
+            {"feed": {"pong_within_s": 5, "idel_s": 5}},
+            {
+                "feed.idel_s": 'unknown key (did you mean "idle_s"?)',
+                "feed": "pong_within_s must be longer than ping_every_s",
+            },
+        ),
+        (
+            {"follow": [{"slug": "a", "condition_id": 5}]},
+            {
+                "follow[0].condition_id": "expected a string, got an integer: 5",
+                "follow[0]": "name exactly one of series, slug, condition_id (found: slug, condition_id)",
+            },
+        ),
+        (
+            {"follow": [{"series": "btc-5", "slug": "a"}]},
+            {
+                "follow[0].series": "unknown series 'btc-5' (did you mean \"btc-5m\"?)",
+                "follow[0]": "name exactly one of series, slug, condition_id (found: series, slug)",
+            },
+        ),
+        (
+            {"feed": {"ping_every_s": "often", "pong_within_s": 5}},
+            {"feed.ping_every_s": "expected a number, got a string: 'often'"},
+        ),
+        ({"feed": {"idel_s": 5}}, {"feed.idel_s": 'unknown key (did you mean "idle_s"?)'}),
+    ],
+)
+def test_rules_between_fields_are_told_along_with_the_fields(tree: dict[str, Any], told: dict[str, str]) -> None:
+    assert complaints(tree) == told
+
+
 def test_everything_wrong_is_told_at_once() -> None:
     tree = {
         "follow": [{"series": "btc-15n"}, {"slug": "A B"}, {"serie": "x"}, {"condition_id": "0x12"}],
