@@ -21,10 +21,11 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.clock import Clock
 from actors.faults import CAUTIOUS, excerpt
-from actors.logs import library_logger
+from actors.logs import default_logger
 from actors.rest import Catalog, RestFault, RestFaultKind
 from engine.followbook import FollowBook
 from engine.markets import Market, Target
+from engine.metadata import merged
 from engine.series import SERIES, Slot, slot_of_slug, underlying_of
 from engine.settings import DiscoverySettings, FollowSettings
 from engine.units import to_ns
@@ -104,7 +105,7 @@ class DiscoveryActor:
         self._settings = settings
         self._listener = listener
         self._rng = rng
-        self._log: FilteringBoundLogger = library_logger() if log is None else log
+        self._log: FilteringBoundLogger = default_logger() if log is None else log
         self._warm_ns = to_ns(settings.warm_s)
         self._retire_after_ns = to_ns(settings.retire_after_s)
         self._retry_ns = to_ns(settings.retry_s)
@@ -283,7 +284,7 @@ class DiscoveryActor:
 
     def _learn(self, entry: _Entry, market: Market) -> None:
         self._house(entry, market)
-        market = _merged(entry.market, market)
+        market = merged(entry.market, market)
         if market != entry.market:
             self._listener.learn(entry.target.key, market)
             entry.market, entry.told = market, True
@@ -342,19 +343,3 @@ def _slots(target: Target) -> tuple[Slot, ...]:
         return ()
     slot = slot_of_slug(target.slug)
     return (slot, *SERIES[target.series].alternatives(slot))
-
-
-def _merged(known: Market | None, market: Market) -> Market:
-    """What was known and is not said this time still holds; nothing that has closed opens again."""
-    if known is None or known.condition_id != market.condition_id:
-        return market
-    closed = known.closed or market.closed
-    return evolve(
-        market,
-        slug=market.slug or known.slug,
-        start_ns=known.start_ns if market.start_ns is None else market.start_ns,
-        end_ns=known.end_ns if market.end_ns is None else market.end_ns,
-        closed=closed,
-        accepting_orders=market.accepting_orders and not closed,
-        winner=market.winner or known.winner,
-    )

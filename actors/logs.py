@@ -50,7 +50,7 @@ def configure(settings: LogSettings, *, colors: bool = False) -> None:
     )
 
 
-def library_logger() -> FilteringBoundLogger:
+def default_logger() -> FilteringBoundLogger:
     """The logger of an engine that was given none.
 
     Where the application has configured structlog, that is structlog's. Otherwise it hands records to ``logging``, as

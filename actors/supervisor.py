@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from actors.child import Child, ChildReport, ChildSpec, ChildState
 from actors.clock import NS_PER_S, Clock
 from actors.crash import Ending, contained, summary, traceback_text, unwrapped
-from actors.logs import library_logger
+from actors.logs import default_logger
 
 STOP_S: Final = 5.0
 """All children together may take this long to stop."""
@@ -72,7 +72,7 @@ class Supervisor:
     ) -> None:
         """Fail once more than `escalation_share` of at least `escalation_minimum` counting children are quarantined."""
         self._clock = clock
-        self._log: FilteringBoundLogger = library_logger() if log is None else log
+        self._log: FilteringBoundLogger = default_logger() if log is None else log
         self._escalation_minimum = escalation_minimum
         self._escalation_share = escalation_share
         self._children: dict[str, Child] = {}

@@ -22,7 +22,7 @@ from actors.faults import excerpt
 from actors.health import EngineHealth
 from actors.hub import Hub, Subscription
 from actors.limiter import ConnectLimiter
-from actors.logs import library_logger
+from actors.logs import default_logger
 from actors.market import Ask, MarketTools
 from actors.ports import Ports
 from actors.reconnect import Reconnector
@@ -294,7 +294,7 @@ async def open_engine(
         ports=ports or Ports(),
         scorers=scorers or {},
         tape=tape,
-        log=log if log is not None else library_logger(),
+        log=log if log is not None else default_logger(),
     )
     own: BaseException | None = None
     sole: BaseException | None = None

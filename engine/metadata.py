@@ -124,6 +124,22 @@ def with_window_of(market: Market, other: Market | None) -> Market:
     )
 
 
+def merged(known: Market | None, market: Market) -> Market:
+    """What was known and is not said this time still holds; nothing that has closed opens again."""
+    if known is None or known.condition_id != market.condition_id:
+        return market
+    closed = known.closed or market.closed
+    return evolve(
+        market,
+        slug=market.slug or known.slug,
+        start_ns=known.start_ns if market.start_ns is None else market.start_ns,
+        end_ns=known.end_ns if market.end_ns is None else market.end_ns,
+        closed=closed,
+        accepting_orders=market.accepting_orders and not closed,
+        winner=market.winner or known.winner,
+    )
+
+
 def book_from_clob(body: bytes, asset_id: str) -> BookSnapshot:
     """The book of a CLOB ``/book`` answer; levels without size are left out.
 

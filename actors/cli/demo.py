@@ -129,7 +129,7 @@ async def stage_outage(venue: Venue, clock: Clock, after_s: float) -> None:
 
 def _display(output: str, arguments: argparse.Namespace) -> Display:
     if output == "jsonl":
-        return Lines(sys.stdout, logs.library_logger())
+        return Lines(sys.stdout, logs.default_logger())
     roll_s, cut_s = LEAD_S / arguments.rate, CUT_AT * arguments.seconds
     caption = (
         f"Stand-in venue, {arguments.rate:g} times real time, ends after {arguments.seconds:g} s. "
@@ -138,4 +138,4 @@ def _display(output: str, arguments: argparse.Namespace) -> Display:
     )
     # The clock runs ahead of the eye.
     refresh_s = arguments.rate / FRAMES_PER_S
-    return Board(Console(no_color=not wants_color(arguments)), logs.library_logger(), refresh_s, caption)
+    return Board(Console(no_color=not wants_color(arguments)), logs.default_logger(), refresh_s, caption)

@@ -143,7 +143,7 @@ async def run_engine(
 
     Any other SIGHUP calls ``load_again``.
     """
-    log, systemd = logs.library_logger(), systemd or Systemd()
+    log, systemd = logs.default_logger(), systemd or Systemd()
     stop, closed = Stop(give_up, log=log, terminal=Terminal.of_process()), trio.Event()
     reload = Reload(loaded, load_again, log=log)
     code = Exit.DONE
@@ -191,5 +191,5 @@ async def _write_all(
 def _display(arguments: argparse.Namespace) -> Display:
     output = arguments.output or ("table" if sys.stdout.isatty() else "jsonl")
     if output == "table":
-        return Board(Console(no_color=not wants_color(arguments)), logs.library_logger())
-    return Lines(sys.stdout, logs.library_logger())
+        return Board(Console(no_color=not wants_color(arguments)), logs.default_logger())
+    return Lines(sys.stdout, logs.default_logger())

@@ -114,7 +114,7 @@ async def serve(
     clock = Clock.anchored()
     source = None if recordings is None else recordings.source(options, clock.now_ns())
     venue = Venue(clock, options, source=source)
-    stop = Stop(give_up, log=logs.library_logger())
+    stop = Stop(give_up, log=logs.default_logger())
     with trio.open_signal_receiver(*STOPPING) as signals:
         async with trio.open_nursery() as nursery:
             await nursery.start(_run, venue)

@@ -17,7 +17,7 @@ import msgspec
 from attrs import frozen
 
 from actors.captures import Capture, CaptureError, find_captures, read_capture
-from actors.logs import library_logger
+from actors.logs import default_logger
 from actors.venue.listing import Listing, asset_id, gamma_id
 from actors.venue.options import VenueOptions
 from actors.venue.render import MINIMUM_ORDER, Message
@@ -140,7 +140,7 @@ class RecordedTape:
                     for event in _events(record.text):
                         yield at_ns, self._stamped(event)
         except (CaptureError, msgspec.MsgspecError) as error:
-            library_logger().warning("venue.recording_torn", slug=self._capture.slug, error=str(error))
+            default_logger().warning("venue.recording_torn", slug=self._capture.slug, error=str(error))
 
     def _stamped(self, text: str) -> str:
         if self._timeline.verbatim:

@@ -9,7 +9,7 @@ import trio
 
 from actors.clock import Clock
 from actors.faults import FaultKind, FeedFault
-from actors.logs import library_logger
+from actors.logs import default_logger
 from actors.venue.exchange import Exchange, MarketReport
 from actors.venue.faults import Ending, Faults, error_page
 from actors.venue.generated import GeneratedSource
@@ -124,7 +124,7 @@ class Venue:
             except (trio.BrokenResourceError, trio.ClosedResourceError, OSError):
                 pass
             except Exception:  # noqa: BLE001 - one connection's crash is not the venue's
-                library_logger().exception("venue.connection_crashed")
+                default_logger().exception("venue.connection_crashed")
             finally:
                 del self._connections[scope]
         if scope.cancelled_caught:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from engine.metadata import (
     market_from_clob,
     market_from_events,
     market_from_gamma,
+    merged,
     with_window_of,
 )
 from engine.units import NS_PER_S
@@ -407,3 +409,15 @@ def test_the_venues_clock() -> None:
     for body in (b"0", b"1790000123456", b'{"time": 1}', b"null", b'"now"'):
         with pytest.raises(WireError, match="bad_number"):
             epoch_seconds(body)
+
+
+def test_what_was_known_and_is_not_said_again_still_holds() -> None:
+    known = Market(
+        condition_id="0x" + "1" * 64, up_asset_id="1", down_asset_id="2", slug="s", start_ns=1, end_ns=2, closed=True
+    )
+    news = evolve(known, slug=None, start_ns=None, end_ns=None, closed=False, winner=Outcome.UP)
+    assert merged(None, news) == news
+    assert merged(known, news) == evolve(known, accepting_orders=False, winner=Outcome.UP)
+    assert merged(evolve(known, winner=Outcome.DOWN), evolve(known, end_ns=9)).end_ns == 9
+    stranger = evolve(news, condition_id="0x" + "2" * 64)
+    assert merged(known, stranger) == stranger
