@@ -871,11 +871,18 @@ def test_a_bad_neighbour_changes_nothing(text: str) -> None:
     assert events_or_fault(f"[{text},5]") == (expected, malformed + 1)
 
 
+def names_no_number(text: str) -> bool:
+    """Whether a frame holds a bare NaN or Infinity, which is no JSON; the same word in quotes is a text."""
+    found: list[str] = []
+    json.loads(text, parse_constant=found.append)
+    return bool(found)
+
+
 @given(st.lists(events.map(render) | plausible | values, max_size=5))
 def test_an_array_is_the_concatenation_of_its_elements(elements: list[Any]) -> None:
     singles = [events_or_fault(frame(element)) for element in elements]
     together = (tuple(event for single, _ in singles for event in single), sum(bad for _, bad in singles))
-    if "NaN" in frame(elements) or "Infinity" in frame(elements):
+    if names_no_number(frame(elements)):
         assert refusal(frame(elements)).events == ()
     else:
         assert events_or_fault(frame(elements)) == together
