@@ -72,16 +72,21 @@ class Reader(threading.Thread):
 
 
 def judge(signals: list[dict[str, Any]], markets: int) -> list[str]:
-    """What is wrong with the signals: deadlines missing or doubled, too few markets."""
+    """What is wrong with the signals: deadlines missing or doubled, markets that fell silent, too few markets."""
     complaints = []
     by_target: dict[str, list[int]] = defaultdict(list)
+    phases: dict[str, str] = {}
     for it in signals:
         if it["event_type"] == "market_signal":
             by_target[it["target"]].append(it["as_of_ns"])
+            phases[it["target"]] = it["phase"]
+    final_ns = max((stamps[-1] for stamps in by_target.values()), default=0)
     for target, stamps in sorted(by_target.items()):
         expected = list(range(stamps[0], stamps[-1] + 1, CADENCE_NS))
         if stamps != expected:
             complaints.append(f"{target}: {len(stamps)} signals, {len(expected)} deadlines")
+        if phases[target] in ("pending", "open") and stamps[-1] < final_ns:
+            complaints.append(f"{target}: silent for the last {(final_ns - stamps[-1]) / 1e9:g} s")
     if len(by_target) < markets:
         complaints.append(f"{len(by_target)} markets, not {markets}")
     return complaints
