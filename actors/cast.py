@@ -13,7 +13,7 @@ from actors.clock import Clock
 from actors.health import MarketHealth
 from actors.market import Ask, MarketActor, MarketTools
 from actors.seat import Publish, Seat
-from actors.supervisor import Supervisor
+from actors.supervisor import Supervisor, SupervisorStopped
 from engine.markets import Market, MarketPhase, Target, phase_of
 from engine.settings import ScoringSettings, SupervisionSettings
 from engine.signals import FeedState, PresetStamp
@@ -136,16 +136,21 @@ class Cast:
 
     def _enter(self, seat: Seat) -> None:
         target = seat.target
+        try:
+            self._supervisor.start_soon(self._market_spec(seat))
+        except SupervisorStopped:
+            # The engine is closing: who comes now is too late, and that is nobody's fault.
+            return
         self._seats[target.key] = seat
         self._tell(_joined(seat))
-        self._supervisor.start_soon(self._market_spec(seat))
         self._log.info("market.followed", market=target.key, series=target.series)
 
     async def _leave(self, key: str) -> None:
+        seat = self._seats.get(key)
         await self._supervisor.stop_child(f"market:{key}")
-        seat = self._seats.pop(key, None)
-        if seat is None:
+        if seat is None or self._seats.get(key) is not seat:
             return
+        del self._seats[key]
         self._tell(Left(target=key, underlying=seat.target.underlying))
         if seat.opening_gap_s is not None:
             self._rollovers += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import trio
 import trio.testing
+from attrs import evolve
 
 from actors.market import Ask
 from engine.markets import MarketPhase
@@ -103,3 +104,16 @@ async def test_a_stranger_neither_learns_nor_leaves(autojump_clock: MockClock) -
         await cast._leave("nobody")
         assert [it.target for it in cast.health()] == [FIVE]
         assert cast.opening_gaps_s() == (0, None)
+
+
+async def test_who_comes_while_the_engine_closes_comes_too_late(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(5)
+        cast = running.engine._cast
+        seat = cast.seat(FIVE)
+        assert seat is not None
+        cast.retire(FIVE)
+        cast.appear(seat.target)
+        await running.engine.aclose()
+        cast.appear(evolve(seat.target, key="another"))
+        assert cast.seat("another") is None
