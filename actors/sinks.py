@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.hub import Subscription
 from engine.envelope import envelope_line
-from engine.signals import Signal
+from engine.signals import AggregateSignal, MarketSignals, Signal
 
 
 class LineSink:
@@ -24,26 +24,28 @@ class LineSink:
         self._stream = stream
         self._log = log
         self._broken = False
+        self._turn = trio.Lock()
 
-    async def run(self, subscription: Subscription[Signal]) -> None:
-        """Write everything the subscription yields, until it ends."""
+    async def run(self, subscription: Subscription[MarketSignals] | Subscription[AggregateSignal]) -> None:
+        """Write everything the subscription yields, until it ends; several may be written side by side."""
         async for signal in subscription:
             await self.write(signal)
 
     async def write(self, signal: Signal) -> None:
         """Write one signal; never raises because of the stream."""
-        if self._broken:
-            self.lost += 1
-            return
-        line = envelope_line(signal)
-        try:
-            await trio.to_thread.run_sync(self._write, line)
-        except (OSError, ValueError) as error:
-            self._broken = True
-            self.lost += 1
-            self._log.warning("sink.failed", error_type=type(error).__name__, error=str(error))
-        else:
-            self.written += 1
+        async with self._turn:
+            if self._broken:
+                self.lost += 1
+                return
+            line = envelope_line(signal)
+            try:
+                await trio.to_thread.run_sync(self._write, line)
+            except (OSError, ValueError) as error:
+                self._broken = True
+                self.lost += 1
+                self._log.warning("sink.failed", error_type=type(error).__name__, error=str(error))
+            else:
+                self.written += 1
 
     def _write(self, line: str) -> None:
         self._stream.write(line + "\n")

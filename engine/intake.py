@@ -95,7 +95,7 @@ class Intake:
             self.heard_ns = dict.fromkeys(self.market.asset_ids, record.at_ns)
         self.fault = None
         self.coverage.connected(record.at_ns)
-        self.trades.seam(record.at_ns)
+        self.trades.seam()
         self._lose_book(record.at_ns)
 
     def _disconnected(self, record: Disconnected) -> None:

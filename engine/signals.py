@@ -5,7 +5,6 @@ Absent and zero are different values all the way to the sink: an absent componen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -224,4 +223,3 @@ class AggregateSignal:
 
 
 Signal = MarketSignals | AggregateSignal
-JsonObject = Mapping[str, object]

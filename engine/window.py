@@ -170,7 +170,6 @@ class TradeWindow:
         "_trades",
         "_yes_prices",
         "duplicates",
-        "last_seam_ns",
         "late",
         "mirrored",
         "no_units",
@@ -195,7 +194,6 @@ class TradeWindow:
         self.duplicates = 0
         self.mirrored = 0
         self.late = 0
-        self.last_seam_ns: int | None = None
 
     def add(self, trade: Trade, outcome: Outcome, at_ns: int) -> WindowTrade | None:
         """Take in a print received at ``at_ns``; ``None``, and counted, when it repeats one that is known.
@@ -226,10 +224,9 @@ class TradeWindow:
             prints = self._hashed if forgotten.transaction_hash is not None else self._plain
             prints.forget(forgotten)
 
-    def seam(self, at_ns: int) -> None:
-        """A reconnect at ``at_ns``: what follows may repeat what came before."""
+    def seam(self) -> None:
+        """A reconnect: what follows may repeat what came before."""
         self._plain.seam()
-        self.last_seam_ns = at_ns
 
     @property
     def count(self) -> int:

@@ -32,7 +32,6 @@ from actors.cli.reload import Reload, require_follow
 from actors.cli.terminal import Terminal
 from actors.config import Loaded
 from actors.crash import summary, unwrapped
-from actors.hub import Subscription
 from actors.plugins import discover
 from actors.ports import Ports
 from actors.sinks import LineSink
@@ -42,7 +41,6 @@ from actors.table import show_table
 from engine.presets import PRESETS
 from engine.scoring import ScorerFactory
 from engine.settings import Settings
-from engine.signals import AggregateSignal, MarketSignals
 
 REFRESH_S: Final = 0.5
 
@@ -96,10 +94,10 @@ class Lines:
 
     async def show(self, engine: Engine, closed: trio.Event, task_status: trio.TaskStatus[None]) -> None:
         """Ends with the engine's subscriptions."""
-        sink, turn = LineSink(self.stream, log=self.log), trio.Lock()
+        sink = LineSink(self.stream, log=self.log)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_write_all, engine.signals(), sink, turn)
-            nursery.start_soon(_write_all, engine.aggregates(), sink, turn)
+            nursery.start_soon(sink.run, engine.signals())
+            nursery.start_soon(sink.run, engine.aggregates())
             task_status.started()
         self.log.info("sink.closed", written=sink.written, lost=sink.lost)
 
@@ -178,14 +176,6 @@ async def _until(stop: Stop, seconds: float | None) -> None:
         await stop.wished.wait()
     if not stop.wished.is_set():
         stop.wish("the time is up")
-
-
-async def _write_all(
-    subscription: Subscription[MarketSignals] | Subscription[AggregateSignal], sink: LineSink, turn: trio.Lock
-) -> None:
-    async for signal in subscription:
-        async with turn:
-            await sink.write(signal)
 
 
 def _display(arguments: argparse.Namespace) -> Display:

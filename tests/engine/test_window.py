@@ -194,7 +194,7 @@ def test_equals_a_naive_window_at_every_step(script: list[Step], window_s: int) 
             window.evict(now - window_s * NS_PER_S)
             naive.evict(now - window_s * NS_PER_S)
         elif step.kind == "seam":
-            window.seam(now)
+            window.seam()
             naive.session += 1
         elif step.trade is not None:
             added = window.add(step.trade, step.outcome, now)
@@ -299,7 +299,7 @@ def test_the_same_content_under_one_hash_is_a_repeat_with_or_without_a_seam() ->
     window = TradeWindow()
     assert window.add(*printed(hash_="0xaa"), 1) is not None
     assert window.add(*printed(hash_="0xaa", venue_ms=2000), 2) is None
-    window.seam(3)
+    window.seam()
     assert window.add(*printed(hash_="0xaa"), 4) is None
     assert (window.count, window.duplicates, window.mirrored) == (1, 2, 0)
 
@@ -360,9 +360,9 @@ def test_across_a_seam_as_many_prints_are_repeats_as_came_before() -> None:
     window = TradeWindow()
     for _ in range(2):
         window.add(*printed(), 1)
-    window.seam(2)
+    window.seam()
     assert [window.add(*printed(), 3) is None for _ in range(4)] == [True, True, False, False]
-    window.seam(4)
+    window.seam()
     assert [window.add(*printed(), 5) is None for _ in range(5)] == [True] * 4 + [False]
     assert (window.count, window.duplicates) == (5, 6)
 
@@ -371,10 +371,10 @@ def test_a_session_that_repeats_less_does_not_shorten_the_memory() -> None:
     window = TradeWindow()
     for _ in range(3):
         window.add(*printed(), 1)
-    for at_ns in (2, 3, 4):
-        window.seam(at_ns)
+    for _ in range(3):
+        window.seam()
     assert window.add(*printed(), 5) is None
-    window.seam(6)
+    window.seam()
     assert [window.add(*printed(), 7) is None for _ in range(4)] == [True, True, True, False]
 
 
@@ -386,14 +386,14 @@ def test_a_session_that_repeats_less_does_not_shorten_the_memory() -> None:
 def test_a_different_print_after_a_seam_is_new(other: tuple[Trade, Outcome]) -> None:
     window = TradeWindow()
     window.add(*printed(), 1)
-    window.seam(2)
+    window.seam()
     assert window.add(*other, 3) is not None
 
 
 def test_the_complement_is_no_repeat_without_a_hash() -> None:
     window = TradeWindow()
     window.add(*printed(UP, BUY, 6600), 1)
-    window.seam(2)
+    window.seam()
     assert window.add(*printed(DOWN, SELL, 3400), 3) is not None
     assert window.mirrored == 0
 
@@ -401,7 +401,7 @@ def test_the_complement_is_no_repeat_without_a_hash() -> None:
 def test_a_print_with_neither_hash_nor_stamp_is_never_a_repeat() -> None:
     window = TradeWindow()
     window.add(*printed(venue_ms=0), 1)
-    window.seam(2)
+    window.seam()
     assert window.add(*printed(venue_ms=0), 3) is not None
     assert window.duplicates == 0
 
@@ -409,16 +409,9 @@ def test_a_print_with_neither_hash_nor_stamp_is_never_a_repeat() -> None:
 def test_plain_prints_are_forgotten_after_the_margin() -> None:
     window = TradeWindow()
     window.add(*printed(), 0)
-    window.seam(1)
+    window.seam()
     window.evict(REPEAT_MEMORY_NS + 1)
     assert window.add(*printed(), REPEAT_MEMORY_NS + 2) is not None
-
-
-def test_the_last_seam_is_remembered() -> None:
-    window = TradeWindow()
-    assert window.last_seam_ns is None
-    window.seam(42)
-    assert window.last_seam_ns == 42
 
 
 # ------------------------------------------------------------------------------------------------------- lateness
