@@ -181,12 +181,15 @@ class Engine:
             self._aggregates.close()
 
     async def aclose(self) -> None:
-        """Stop every actor in reverse order of start, drain what they said and end all subscriptions. Idempotent."""
+        """Stop every actor in reverse order of start; ``run`` then drains what they said and ends. Idempotent."""
         await self._supervisor.stop()
-        self._aggregator.drain()
 
     async def _supervise(self, scope: trio.CancelScope, task_status: trio.TaskStatus[None]) -> None:
-        await self._supervisor.run(task_status=task_status)
+        try:
+            await self._supervisor.run(task_status=task_status)
+        finally:
+            # Before the subscriptions are closed: the last signals deserve their aggregate.
+            self._aggregator.drain()
         scope.cancel()
 
     def _market_tools(self, ports: Ports, tape: Tape | None) -> MarketTools:

@@ -348,10 +348,11 @@ async def test_cancelling_the_block_ends_everything_and_drains_the_last_signals(
         await nursery.start(venue.run)
         with trio.move_on_after(9) as scope:
             async with open_engine(follow("btc-5m"), ports=ports(clock, venue)) as engine:
-                subscription = engine.signals()
+                subscription, aggregates = engine.signals(), engine.aggregates()
                 await trio.sleep_forever()
         assert scope.cancelled_caught
         assert [it.as_of_ns // 10**9 - QUARTER_S async for it in subscription] == [5, 10]
+        assert [it.as_of_ns // 10**9 - QUARTER_S async for it in aggregates] == [5, 10]
         nursery.cancel_scope.cancel()
 
 
