@@ -1,11 +1,19 @@
+"""What all tests of the command line stand on."""
+
+from __future__ import annotations
+
+import signal
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 
 @pytest.fixture(autouse=True)
-def structlog_as_it_was() -> Iterator[None]:
-    structlog.reset_defaults()
+def hang_ups_are_heard() -> Iterator[None]:
+    """Whoever runs the tests under ``nohup`` must not hand its deafness on to them."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    structlog.reset_defaults()
+    signal.signal(signal.SIGHUP, before)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,14 +31,6 @@ clob_url = "http://127.0.0.1:9"
 [log]
 format = "json"
 """
-
-
-@pytest.fixture(autouse=True)
-def hang_ups_are_heard() -> Iterator[None]:
-    """Whoever runs the tests under ``nohup`` must not hand its deafness on to them."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 def test_without_a_terminal_nothing_is_gone(tmp_path: Path) -> None:
