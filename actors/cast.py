@@ -14,7 +14,7 @@ from actors.health import MarketHealth
 from actors.market import Ask, MarketActor, MarketTools
 from actors.seat import Publish, Seat
 from actors.supervisor import Supervisor, SupervisorStopped
-from engine.markets import Market, MarketPhase, Target, phase_of
+from engine.markets import Market, Target, phase_of
 from engine.settings import ScoringSettings, SupervisionSettings
 from engine.signals import FeedState, PresetStamp
 
@@ -95,13 +95,13 @@ class Cast:
     # What the engine asks.
 
     def seat(self, name: str) -> Seat | None:
-        """The seat of a market named by key, series (its open slot), slug or condition id."""
+        """The seat of a market named by key, series (the slot whose time it is), slug or condition id."""
         seat = self._seats.get(name)
         if seat is not None:
             return seat
         now_ns = self._clock.now_ns()
         for seat in self._seats.values():
-            if name == seat.target.series and phase_of(seat.target, seat.market, now_ns) is MarketPhase.OPEN:
+            if name == seat.target.series and _is_the_time_of(seat.target, now_ns):
                 return seat
             if seat.market is not None and name in (seat.market.condition_id, seat.market.slug):
                 return seat
@@ -208,6 +208,11 @@ class Cast:
             signal_type=None if latest is None else latest.signal_type,
             coverage=None if latest is None else latest.window.coverage,
         )
+
+
+def _is_the_time_of(target: Target, now_ns: int) -> bool:
+    """By the calendar: whatever the venue says of it, the slot whose time it is speaks for its series."""
+    return target.start_ns is not None and target.end_ns is not None and target.start_ns <= now_ns < target.end_ns
 
 
 def _joined(seat: Seat) -> Joined:

@@ -9,6 +9,11 @@ import trio
 NS_PER_S = 1_000_000_000
 
 
+def wall_ns() -> int:
+    """The system's wall clock, nanoseconds since the epoch: for what is stamped outside of any engine."""
+    return time.time_ns()
+
+
 class Clock:
     """Maps the monotonic trio clock (seconds) onto one timeline of integer nanoseconds since the Unix epoch.
 

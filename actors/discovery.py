@@ -23,7 +23,7 @@ from actors.clock import Clock
 from actors.faults import CAUTIOUS, excerpt
 from actors.logs import default_logger
 from actors.rest import Catalog, RestFault, RestFaultKind
-from engine.followbook import FollowBook
+from engine.followbook import LISTED, FollowBook
 from engine.markets import Market, Target
 from engine.metadata import merged
 from engine.series import SERIES, Slot, slot_of_slug, underlying_of
@@ -118,14 +118,14 @@ class DiscoveryActor:
         for wanted in follow:
             self.follow(wanted)
 
-    def follow(self, follow: FollowSettings) -> None:
+    def follow(self, follow: FollowSettings, owner: str = LISTED) -> None:
         """Follow a series or a market from the next turn of the actor on; twice is the same as once."""
-        self._book.follow(follow)
+        self._book.follow(follow, owner)
         self._woken.set()
 
-    def unfollow(self, name: str) -> None:
-        """Follow no more what was followed by this name; a name that is not followed is ignored."""
-        self._book.unfollow(name)
+    def unfollow(self, name: str, owner: str = LISTED) -> None:
+        """Follow no more what only this owner followed by this name; whatever it did not follow is ignored."""
+        self._book.unfollow(name, owner)
         self._woken.set()
 
     def refresh(self, key: str) -> None:

@@ -164,9 +164,12 @@ class MarketActor:
         self._emit(self._pipeline.receive(record))
 
     def _answer(self, now_ns: int) -> None:
-        while self._asked:
-            self._asked[-1].reply(self._pipeline.evaluate(now_ns))
-            self._asked.pop()
+        """Give everybody who asked the one answer of this instant; whoever is left when it crashes is told so."""
+        if self._asked:
+            signal = self._pipeline.evaluate(now_ns)
+            for request in self._asked:
+                request.reply(signal)
+            self._asked.clear()
 
     def _emit(self, signals: list[MarketSignals]) -> None:
         for signal in signals:

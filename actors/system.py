@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,9 +17,9 @@ from actors.clock import Clock
 from actors.crash import unwrapped
 from actors.dial import dial, tls_context
 from actors.discovery import DiscoveryActor
-from actors.faults import excerpt
 from actors.health import EngineHealth
 from actors.hub import Hub, Subscription
+from actors.leases import Hold, Leases
 from actors.limiter import ConnectLimiter
 from actors.logs import default_logger
 from actors.market import Ask, MarketTools
@@ -29,19 +28,18 @@ from actors.reconnect import Reconnector
 from actors.rest import VenueRest
 from actors.seat import Seat
 from actors.supervisor import Supervisor
-from engine.markets import CONDITION_ID_PATTERN, Target
+from actors.taps import Tap, Taps
+from engine.followbook import follow_named
+from engine.markets import Market, Target
 from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
 from engine.presets import choose_preset
 from engine.records import Record
 from engine.scoring import ScorerFactory, build_scorer
-from engine.series import SERIES, series_named
 from engine.settings import FollowSettings, Settings
 from engine.signals import AggregateSignal, FeedState, MarketSignals, OutsideScore
 
 DEFAULT_BUFFER = 4096
 ANSWER_WITHIN_S = 1.0
-
-Tape = Callable[[str, Record], None]
 
 
 class Engine:
@@ -53,7 +51,7 @@ class Engine:
         *,
         ports: Ports,
         scorers: Mapping[str, ScorerFactory],
-        tape: Tape | None,
+        tape: Tap | None,
         log: FilteringBoundLogger,
     ) -> None:
         self.settings = settings
@@ -67,6 +65,9 @@ class Engine:
         self._signals = Hub[MarketSignals]("signals")
         self._aggregates = Hub[AggregateSignal]("aggregates")
         self._last_aggregates: dict[str, AggregateSignal] = {}
+        self._taps = Taps()
+        if tape is not None:
+            self._taps.add(tape)
         self._supervisor = Supervisor(self.clock, log=log)
         self._rest = VenueRest(settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport)
         self._aggregator = AggregatorActor(
@@ -81,7 +82,7 @@ class Engine:
             supervision=settings.supervision,
             scoring=settings.scoring,
             stamp=self._stamp,
-            tools=self._market_tools(ports, tape),
+            tools=self._market_tools(ports),
             publish=self._publish,
             tell=self._aggregator.tell,
             log=log,
@@ -95,6 +96,12 @@ class Engine:
             rng=ports.rng,
             log=log,
         )
+        self._leases = Leases(
+            clock=self.clock,
+            linger_s=settings.discovery.linger_s,
+            follow=self._discovery.follow,
+            unfollow=self._discovery.unfollow,
+        )
 
     # What a bot uses.
 
@@ -107,7 +114,7 @@ class Engine:
         return self._aggregates.subscribe(buffer)
 
     def latest(self, name: str) -> MarketSignals | None:
-        """The last signal of a market named by series (its open slot), slug or condition id; ``None`` if none."""
+        """The last signal of a market, named by series (the slot whose time it is), slug or condition id, if any."""
         seat = self._cast.seat(name)
         return None if seat is None else seat.latest
 
@@ -136,11 +143,41 @@ class Engine:
 
     def follow(self, what: str | FollowSettings) -> None:
         """Follow one more series, slug or condition id; following it twice is the same as once."""
-        self._discovery.follow(_follow_settings(what))
+        self._discovery.follow(follow_named(what))
 
     def unfollow(self, what: str) -> None:
-        """Let go of a series, slug or condition id that was followed under this name."""
+        """Let go of a series, slug or condition id that was followed under this name; a ``hold`` on it stays."""
         self._discovery.unfollow(what)
+
+    def hold(self, what: str | FollowSettings) -> Hold:
+        """Follow a series, slug or condition id for as long as anybody holds it, and ``discovery.linger_s`` more.
+
+        What is followed otherwise stays so. Raises ``ValueError`` as ``follow`` does.
+        """
+        return self._leases.hold(follow_named(what))
+
+    def tap(self, listener: Tap) -> Callable[[], None]:
+        """Show ``listener`` every record of every market from now on, before it is used; the answer ends that.
+
+        It is called with the market's key by the market's own task: it must not wait, and what it raises crashes that
+        actor. Ending it twice is the same as once.
+        """
+        return self._taps.add(listener)
+
+    def followed_ns(self, name: str) -> int | None:
+        """Since when the market that answers to a name (as for ``latest``) is followed; ``None``: it is not, yet."""
+        seat = self._cast.seat(name)
+        return None if seat is None else seat.followed_ns
+
+    def market(self, name: str) -> Market | None:
+        """The metadata of a market named as for ``latest``; ``None`` while none are known."""
+        seat = self._cast.seat(name)
+        return None if seat is None else seat.market
+
+    def key_of(self, name: str) -> str | None:
+        """The key, which is ``MarketSignals.target``, of the market that answers to a name now; ``None`` if none."""
+        seat = self._cast.seat(name)
+        return None if seat is None else seat.target.key
 
     def offer(self, score: OutsideScore) -> None:
         """Hand in a score from elsewhere for the aggregates; stamped now unless it carries a time."""
@@ -169,6 +206,7 @@ class Engine:
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._cast.run)
+                await nursery.start(self._leases.run)
                 await nursery.start(self._supervise, nursery.cancel_scope)
                 await self._supervisor.start(ChildSpec(name="aggregator", run=self._aggregator.run, counts=False))
                 await self._supervisor.start(ChildSpec(name="discovery", run=self._discovery.run, counts=False))
@@ -192,7 +230,7 @@ class Engine:
             self._aggregator.drain()
         scope.cancel()
 
-    def _market_tools(self, ports: Ports, tape: Tape | None) -> MarketTools:
+    def _market_tools(self, ports: Ports) -> MarketTools:
         settings = self.settings
         limiter = ConnectLimiter(
             self.clock, rate_per_s=settings.feed.connects_per_s, burst=settings.feed.connects_burst
@@ -219,7 +257,7 @@ class Engine:
             refresh=self._refresh,
             feed=settings.feed,
             log=self._log,
-            tape=tape,
+            tape=self._taps,
         )
 
     def _new_pipeline(self, seat: Seat, followed_ns: int) -> MarketPipeline:
@@ -248,7 +286,7 @@ class Engine:
         self._aggregates.publish(aggregate)
 
     def _not_followed(self, name: str) -> MarketSignals:
-        chosen = _follow_settings(name)
+        chosen = follow_named(name)
         target = Target(key=name, series=chosen.series, slug=chosen.slug, condition_id=chosen.condition_id)
         return neutral_signal(
             target,
@@ -261,28 +299,13 @@ class Engine:
         )
 
 
-def _follow_settings(what: str | FollowSettings) -> FollowSettings:
-    """Read a name as series, condition id or slug; raises ``ValueError`` for what can be none of them."""
-    if isinstance(what, FollowSettings):
-        return what
-    if what in SERIES or re.fullmatch(r"[a-z0-9]+-(5m|15m|1h|4h|1d)", what):
-        series_named(what)
-        return FollowSettings(series=what)
-    if re.fullmatch(CONDITION_ID_PATTERN, what):
-        return FollowSettings(condition_id=what)
-    try:
-        return FollowSettings(slug=what)
-    except ValueError:
-        raise ValueError(f"neither a series nor a slug nor a condition id: {excerpt(what)!r}") from None
-
-
 @asynccontextmanager
 async def open_engine(
     settings: Settings,
     *,
     ports: Ports | None = None,
     scorers: Mapping[str, ScorerFactory] | None = None,
-    tape: Tape | None = None,
+    tape: Tap | None = None,
     log: FilteringBoundLogger | None = None,
 ) -> AsyncIterator[Engine]:
     """Run an engine for the length of a block.

@@ -103,11 +103,13 @@ class DiscoverySettings:
     """How slots are warmed, looked up and retired (seconds).
 
     The next slot is followed ``warm_s`` before it opens (at least 60) and the old one is let go ``retire_after_s``
-    after its end. An unknown market is asked for every ``retry_s`` growing to ``retry_cap_s``.
+    after its end; by default, all of the usual window is covered when a slot opens. What somebody held is followed for
+    ``linger_s`` more after nobody does. An unknown market is asked for every ``retry_s`` growing to ``retry_cap_s``.
     """
 
-    warm_s: float = field(default=90.0, validator=[ge(60.0), le(3600.0)])
+    warm_s: float = field(default=150.0, validator=[ge(60.0), le(3600.0)])
     retire_after_s: float = field(default=15.0, validator=[ge(0.0), le(3600.0)])
+    linger_s: float = field(default=300.0, validator=[ge(0.0), le(3600.0)])
     retry_s: float = field(default=2.0, validator=[gt(0), le(60.0)])
     retry_cap_s: float = field(default=15.0, validator=[gt(0), le(900.0)])
     refresh_s: float = field(default=60.0, validator=[ge(5.0), le(3600.0)])

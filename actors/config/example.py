@@ -57,6 +57,7 @@ COMMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "feed.connects_burst": "connects at once of the whole process (1 to 1000)",
         "discovery.warm_s": "the next market is followed this long before it opens (seconds, 60 to 3600)",
         "discovery.retire_after_s": "the old one is let go this long after its end (seconds, 0 to 3600)",
+        "discovery.linger_s": "what no bot holds any more is followed for so long yet (seconds, 0 to 3600)",
         "discovery.retry_s": "first wait before asking again for an unknown market (seconds, up to 60)",
         "discovery.retry_cap_s": "longest wait before asking again (seconds, up to 900)",
         "discovery.refresh_s": "a known market is looked up again this often (seconds, 5 to 3600)",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from actors.clock import NS_PER_S, Clock
+from actors.clock import NS_PER_S, Clock, wall_ns
 
 WALL_NS = 1_786_891_500_123_456_789
 
@@ -20,6 +20,11 @@ async def test_anchors_to_the_wall_clock(mock_clock: MockClock) -> None:
     before = time.time_ns()
     clock = Clock.anchored()
     assert before <= clock.now_ns() <= time.time_ns()
+
+
+def test_the_wall_clock_can_be_read_outside_of_any_loop() -> None:
+    before = time.time_ns()
+    assert before <= wall_ns() <= time.time_ns()
 
 
 async def test_equal_trio_times_give_equal_answers(mock_clock: MockClock) -> None:

@@ -350,7 +350,7 @@ async def test_an_answer_in_the_moment_of_retirement_is_not_passed_on(autojump_c
 
 
 async def test_a_market_that_hydrates_late_is_learned(autojump_clock: MockClock) -> None:
-    world = world_of(FIVE)
+    world = world_of(FIVE, settings=DiscoverySettings(warm_s=90.0))
     slug = world.slug_at(300)
     world.catalog.known[slug] = None
 

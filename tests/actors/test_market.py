@@ -173,6 +173,33 @@ async def test_an_ask_is_answered_at_once_and_published_to_nobody(autojump_clock
     assert stage.signals == []
 
 
+async def test_all_who_ask_at_one_time_get_one_answer_that_is_made_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    evaluated: list[MarketView] = []
+    stage = Stage()
+    sound = stage.scorer
+
+    def counting(view: MarketView) -> Scores:
+        evaluated.append(view)
+        return sound(view)
+
+    stage.scorer = counting
+    async with playing(stage):
+        stage.actor.learn(MARKET)
+        stage.connect()
+        await trio.sleep(2)
+        asks = [Ask() for _ in range(50)]
+        for ask in asks:
+            stage.actor.ask(ask)
+        for ask in asks:
+            await ask.done.wait()
+        assert len(evaluated) == 1
+        assert all(ask.answer is asks[0].answer for ask in asks)
+        assert asks[0].answer is not None
+        assert asks[0].answer.as_of_ns == at(2)
+
+
 async def test_who_asks_a_gone_actor_is_answered_neutrally(autojump_clock: trio.testing.MockClock) -> None:
     async with playing(Stage()) as stage:
         pass

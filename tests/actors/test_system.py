@@ -17,7 +17,7 @@ from engine.envelope import envelope_line
 from engine.errors import PresetError
 from engine.features import MarketView
 from engine.presets import PRESETS, Preset
-from engine.records import Disconnected
+from engine.records import Disconnected, Record
 from engine.replay import replay
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import AggregateSettings, FollowSettings, ScoringSettings, Settings, SupervisionSettings
@@ -72,19 +72,19 @@ async def test_live_signals_are_the_replay_of_the_tape_byte_for_byte(autojump_cl
 
 
 async def test_a_roll_over_leaves_no_gap_and_lets_the_old_slot_go(autojump_clock: MockClock) -> None:
-    async with rig(follow("btc-5m"), seconds=200) as running:
+    async with rig(follow("btc-5m"), seconds=140) as running:
         await trio.sleep(8)
         assert [it.target for it in running.engine.health().markets] == [FIVE]
         await trio.sleep(32)
         assert [it.target for it in running.engine.health().markets] == [FIVE, FIVE_NEXT], "warm before it opens"
-        await trio.sleep(80)
+        await trio.sleep(140)
         health = running.engine.health()
     assert [it.target for it in health.markets] == [FIVE_NEXT]
     assert health.rollovers == 1
     assert health.worst_rollover_gap_s is not None
     assert health.worst_rollover_gap_s < 1.0
     opened = [it for it in running.of(FIVE_NEXT) if running.seconds(it) >= 300]
-    assert opened[0].window.coverage > 0.7
+    assert opened[0].window.coverage > 0.99
     assert {it.phase.value for it in running.of(FIVE)} == {"open", "closed"}
     assert running.of(FIVE)[-1].signal_type is SignalType.MARKET_CLOSED
 
@@ -191,7 +191,7 @@ async def test_a_crash_in_one_scorer_quarantines_that_market_and_touches_no_othe
         armed = False
         await trio.sleep(120)
         states = {it.target: it.actor for it in running.engine.health().markets}
-        assert states == {FIVE: "running", FIFTEEN: "running"}
+        assert states == {FIVE: "running", FIFTEEN: "running", FIVE_NEXT: "running"}
     for target in (FIVE, FIFTEEN):
         assert every_deadline(running.of(target), running, 5, 200)
     assert max(running.lateness_s[FIFTEEN]) < 0.25
@@ -254,6 +254,79 @@ async def test_markets_come_and_go_while_running(autojump_clock: MockClock) -> N
         assert f"btc-updown-5m-{QUARTER_S + 600}" in {it.target for it in running.engine.health().markets}
     assert every_deadline(running.of(FIVE), running, 5, 30)
     assert every_deadline(running.of(FIFTEEN), running, 15, 70)
+
+
+async def test_a_market_is_followed_while_somebody_holds_it_and_lingers(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        engine = running.engine
+        first, second = engine.hold("btc-15m"), engine.hold("btc-15m")
+        await trio.sleep(10)
+        assert first.name == second.name == "btc-15m"
+        first.release()
+        second.release()
+        second.release()
+        await trio.sleep(200)
+        again = engine.hold(FollowSettings(series="btc-15m"))
+        await trio.sleep(150)
+        again.release()
+        await trio.sleep(290)
+        assert engine.key_of("btc-15m") == FIFTEEN
+        await trio.sleep(12)
+        assert engine.key_of("btc-15m") is None
+        engine.hold("btc-5m").release()
+        await trio.sleep(301)
+        assert engine.key_of("btc-5m") is not None, "the settings want it still"
+        with pytest.raises(ValueError, match="unknown series 'doge-5m'"):
+            engine.hold("doge-5m")
+    assert every_deadline(running.of(FIFTEEN), running, 5, 660)
+    assert {it.quality.epoch for it in running.of(FIFTEEN)[1:]} == {1}, "without a break"
+
+
+async def test_what_is_known_of_a_market_is_told(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        engine = running.engine
+        await trio.testing.wait_all_tasks_blocked()
+        assert engine.key_of("btc-5m") == FIVE
+        assert engine.followed_ns("btc-5m") == running.clock.now_ns()
+        await trio.sleep(5)
+        market = engine.market("btc-5m")
+        assert market is not None
+        assert market.slug == FIVE
+        assert engine.key_of(market.condition_id) == engine.key_of(FIVE) == FIVE
+        assert engine.followed_ns(market.condition_id) == (QUARTER_S + 1) * 10**9
+        assert (engine.key_of("btc-15m"), engine.market("btc-15m"), engine.followed_ns("btc-15m")) == (None,) * 3
+
+
+async def test_a_tap_sees_every_record_of_every_market_until_it_is_ended(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        seen: list[tuple[str, Record]] = []
+        await trio.sleep(10)
+        already = len(running.tape)
+        end = running.engine.tap(lambda key, record: seen.append((key, record)))
+        running.engine.follow("btc-15m")
+        await trio.sleep(10)
+        assert {key for key, _ in seen} == {FIVE, FIFTEEN}
+        assert seen == running.tape[already:]
+        end()
+        end()
+        count = len(seen)
+        await trio.sleep(10)
+        assert (len(seen), len(running.tape) > already + count) == (count, True)
+
+
+async def test_a_slot_the_venue_closed_early_still_answers_for_its_series(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(150)
+        engine = running.engine
+        market = engine.market("btc-5m")
+        assert market is not None
+        engine._cast.learn(FIVE, evolve(market, closed=True))
+        await trio.sleep(10)
+        answer = await engine.get_market_score("btc-5m")
+        assert (answer.target, answer.signal_type, answer.reason) == (FIVE, SignalType.MARKET_CLOSED, "closed")
+        assert engine.key_of(FIVE_NEXT) == FIVE_NEXT, "the next one is warm, but its time has not come"
+        await trio.sleep(139)
+        assert engine.key_of("btc-5m") == FIVE_NEXT
 
 
 async def test_a_series_that_is_none_is_told_at_once(autojump_clock: MockClock) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UnknownSlug
-from engine.followbook import FollowBook
+from engine.followbook import FollowBook, follow_named
 from engine.markets import Target
 from engine.series import SERIES
 from engine.settings import DiscoverySettings, FollowSettings
@@ -102,6 +102,45 @@ def test_what_was_never_followed_cannot_be_unfollowed_but_that_is_no_error() -> 
     book = book_of(FollowSettings(series="btc-5m"))
     book.unfollow("btc-15m")
     assert keys(book, at(0)) == [slug_at(0)]
+
+
+def test_a_name_stays_for_as_long_as_any_owner_wants_it() -> None:
+    book = book_of(FollowSettings(series="btc-5m"))
+    book.follow(FollowSettings(series="btc-5m"), "another")
+    book.follow(FollowSettings(slug="will-it-rain"), "another")
+    book.unfollow("btc-5m")
+    assert keys(book, at(0)) == [slug_at(0), "will-it-rain"]
+    book.unfollow("will-it-rain")
+    book.unfollow("btc-5m", "a third")
+    assert keys(book, at(0)) == [slug_at(0), "will-it-rain"]
+    book.unfollow("btc-5m", "another")
+    book.unfollow("will-it-rain", "another")
+    book.unfollow("will-it-rain", "another")
+    assert keys(book, at(0)) == []
+
+
+@pytest.mark.parametrize("name", ["btc-5m", "xrp-1d"])
+def test_a_name_may_be_a_series(name: str) -> None:
+    assert follow_named(name) == FollowSettings(series=name)
+
+
+@pytest.mark.parametrize("name", ["btc-updown-5m-1790001000", "will-it-rain", "0x12"])
+def test_a_name_may_be_a_slug(name: str) -> None:
+    assert follow_named(name) == FollowSettings(slug=name)
+
+
+def test_a_name_may_be_a_condition_id_or_settled_already() -> None:
+    settled = follow_named(CONDITION_ID)
+    assert settled == FollowSettings(condition_id=CONDITION_ID)
+    assert follow_named(settled) is settled
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(UnknownSlug, match="unknown series 'doge-5m'; known: btc-5m"):
+        follow_named("doge-5m")
+    for name in ("", "Rain", CONDITION_ID.upper(), "a\nb", "x" * 300):
+        with pytest.raises(ValueError, match=r"^neither a series nor a slug nor a condition id: '"):
+            follow_named(name)
 
 
 def test_fixed_markets_alone_never_wake_anyone() -> None:

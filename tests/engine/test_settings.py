@@ -43,6 +43,7 @@ BOUNDS: list[tuple[type, str, float, float | None, float]] = [
     (FeedSettings, "connects_burst", 1, 1, 1000),
     (DiscoverySettings, "warm_s", 60.0, 60.0, 3600.0),
     (DiscoverySettings, "retire_after_s", 0.0, 0.0, 3600.0),
+    (DiscoverySettings, "linger_s", 0.0, 0.0, 3600.0),
     (DiscoverySettings, "retry_s", 0.0, None, 60.0),
     (DiscoverySettings, "retry_cap_s", 0.0, None, 900.0),
     (DiscoverySettings, "refresh_s", 5.0, 5.0, 3600.0),
