@@ -79,13 +79,15 @@ class Cast:
 
     def learn(self, key: str, market: Market | None) -> None:
         """Pass metadata on to the market's actor, or to its seat while nobody plays."""
-        seat = self._returning.get(key)
-        player = self._players.get(key) if seat is None else None
-        seat = seat or self._seats.get(key)
-        if player is not None:
-            player.learn(market)
-        elif seat is not None:
-            seat.learn(market)
+        listener = self._listener(key)
+        if listener is not None:
+            listener.learn(market)
+
+    def lookup_failed(self, key: str, reason: str) -> None:
+        """Pass on why there are no metadata, in the same way."""
+        listener = self._listener(key)
+        if listener is not None:
+            listener.lookup_failed(reason)
 
     def retire(self, key: str) -> None:
         """Stop a target's actor and forget everything about it."""
@@ -133,6 +135,10 @@ class Cast:
             yield self._market_health(seat, reports, now_ns)
 
     # Inside.
+
+    def _listener(self, key: str) -> MarketActor | Seat | None:
+        returning = self._returning.get(key)
+        return returning or self._players.get(key) or self._seats.get(key)
 
     def _enter(self, seat: Seat) -> None:
         target = seat.target

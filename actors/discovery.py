@@ -54,6 +54,9 @@ class DiscoveryListener(Protocol):
     def learn(self, key: str, market: Market | None) -> None:
         """The metadata arrived or changed; ``None``, at most once and first: the venue does not know the market yet."""
 
+    def lookup_failed(self, key: str, reason: str) -> None:
+        """The venue could not be asked, for a reason that was not told before, and has not answered yet at all."""
+
     def retire(self, key: str) -> None:
         """Follow the target no more."""
 
@@ -67,6 +70,7 @@ class _Entry:
     due_ns: int | None
     market: Market | None = None
     told: bool = False
+    failure: str = ""
     hidden: bool = False  # behind another target that is the same market
     not_before_ns: int = 0
     hurried: bool = False
@@ -173,6 +177,9 @@ class DiscoveryActor:
             self._listener.retire(entry.target.key)
         entry.scope.cancel()
         del self._entries[entry.target.key]
+        for other in self._entries.values():
+            if other.hidden:
+                self.refresh(other.target.key)  # it may have been the one that spoke for it
 
     def _next_roll_ns(self) -> int | None:
         present = ((entry.target, entry.end_ns) for entry in self._entries.values())
@@ -215,6 +222,7 @@ class DiscoveryActor:
         except RestFault as fault:
             self._pause(fault)
             self._fail(entry, str(fault), str(fault.kind))
+            self._tell_failure(entry, str(fault.kind))
         except Exception as error:
             # A bug is the supervisor's business; but after the restart it must not be the first thing to happen again.
             entry.problem = excerpt(f"{type(error).__name__}: {error}")
@@ -281,6 +289,12 @@ class DiscoveryActor:
         if not entry.told:
             self._listener.learn(entry.target.key, None)
             entry.told = True
+
+    def _tell_failure(self, entry: _Entry, reason: str) -> None:
+        present = not entry.hidden and self._entries.get(entry.target.key) is entry
+        if present and not entry.told and entry.failure != reason:
+            self._listener.lookup_failed(entry.target.key, reason)
+            entry.failure = reason
 
     def _learn(self, entry: _Entry, market: Market) -> None:
         self._house(entry, market)

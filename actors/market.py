@@ -20,7 +20,16 @@ from actors.reconnect import Reconnector
 from actors.seat import Seat
 from engine.markets import Market, MarketPhase, phase_of
 from engine.pipeline import MarketPipeline
-from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.records import (
+    Connected,
+    Disconnected,
+    Followed,
+    Frame,
+    LookupFailed,
+    MarketUpdated,
+    Record,
+    Unfollowed,
+)
 from engine.settings import FeedSettings
 from engine.signals import FeedState, MarketSignals
 from engine.units import to_ns, to_seconds
@@ -93,6 +102,11 @@ class MarketActor:
         self._seat.learn(market)
         self._put(MarketUpdated(at_ns=self._clock.now_ns(), market=market))
 
+    def lookup_failed(self, reason: str) -> None:
+        """Take in why the metadata could not be had; the seat keeps that, too."""
+        self._seat.lookup_failed(reason)
+        self._put(LookupFailed(at_ns=self._clock.now_ns(), reason=reason))
+
     def ask(self, request: Ask) -> None:
         """Answer with the signal of this instant, soon."""
         reason = "no_answer" if self._crowded else "actor_down"
@@ -115,6 +129,8 @@ class MarketActor:
         self._take(Followed(at_ns=self._followed_ns, target=self._seat.target))
         if self._seat.answered:
             self._take(MarketUpdated(at_ns=self._clock.now_ns(), market=self._seat.market))
+        elif self._seat.lookup_failure is not None:
+            self._take(LookupFailed(at_ns=self._clock.now_ns(), reason=self._seat.lookup_failure))
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:

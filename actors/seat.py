@@ -35,6 +35,7 @@ class Seat:
         self.followed_ns = followed_ns
         self.market: Market | None = None
         self.answered = False
+        self.lookup_failure: str | None = None
         self.epoch = 0
         self.latest: MarketSignals | None = None
         self.opening_gap_s: float | None = None
@@ -58,9 +59,13 @@ class Seat:
 
     def learn(self, market: Market | None) -> None:
         """Keep what the venue's metadata say; ``None`` means that the venue was asked and does not know the market."""
-        self.answered = True
+        self.answered, self.lookup_failure = True, None
         if market is not None:
             self.market = market
+
+    def lookup_failed(self, reason: str) -> None:
+        """Keep why the venue's metadata could not be had, until it answers."""
+        self.lookup_failure = reason
 
     def emit(self, signal: MarketSignals) -> None:
         """Publish the signal of the next due deadline; deadlines skipped before it are made up for.

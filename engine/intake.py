@@ -27,7 +27,7 @@ from engine.events import (
 )
 from engine.features import Features
 from engine.markets import Market, Outcome
-from engine.records import Connected, Disconnected, Frame, MarketUpdated, Record
+from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
 from engine.signals import BookState
 from engine.window import TradeWindow
 from engine.wire import decode
@@ -48,6 +48,7 @@ class Intake:
     ) -> None:
         self.market: Market | None = None
         self.answered = False
+        self.lookup_failure: str | None = None
         self.book: Book | None = None
         self.trades = TradeWindow()
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
@@ -78,7 +79,7 @@ class Intake:
         return BookState.UNSYNCED if self.book is None else self.book.state
 
     def _updated(self, record: MarketUpdated) -> None:
-        self.answered = True
+        self.answered, self.lookup_failure = True, None
         market = record.market
         if market is None:
             return
@@ -88,6 +89,9 @@ class Intake:
         elif self.market.winner is not None and market.winner is None:
             market = evolve(market, winner=self.market.winner, closed=True)
         self.market = market
+
+    def _lookup_failed(self, record: LookupFailed) -> None:
+        self.lookup_failure = record.reason
 
     def _connected(self, record: Connected) -> None:
         self.epoch = record.epoch
@@ -228,6 +232,7 @@ _BROKEN = (BookState.UNSYNCED, BookState.CROSSED)
 
 _RECORDS: Mapping[type, Callable[[Intake, Any], None]] = {
     MarketUpdated: Intake._updated,
+    LookupFailed: Intake._lookup_failed,
     Connected: Intake._connected,
     Frame: Intake._frame,
     Disconnected: Intake._disconnected,

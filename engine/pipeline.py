@@ -176,11 +176,13 @@ class MarketPipeline:
         phase = phase_of(self.target, intake.market, as_of_ns)
         unknown = intake.market is None and intake.answered
         unheard = intake.coverage.state(as_of_ns) in _UNHEARD
+        failed = intake.market is None and intake.lookup_failure is not None
         outage = unheard and as_of_ns - (intake.coverage.last_event_ns or 0) > self._grace_ns
         rows = (
             (phase in (MarketPhase.CLOSED, MarketPhase.RESOLVED), SignalType.MARKET_CLOSED, phase.value),
             (unknown and self.target.series is None, SignalType.MARKET_CLOSED, "unknown_market"),
             (unknown, SignalType.MARKET_UNAVAILABLE, "not_listed_yet"),
+            (failed, SignalType.MARKET_UNAVAILABLE, f"metadata_{intake.lookup_failure}"),
             (intake.market is None, SignalType.MARKET_UNAVAILABLE, "no_metadata"),
             (outage, SignalType.MARKET_UNAVAILABLE, intake.fault or "connecting"),
             (coverage <= 0.0, SignalType.MARKET_UNAVAILABLE, "no_data"),

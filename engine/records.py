@@ -25,6 +25,13 @@ class MarketUpdated(Struct, frozen=True, kw_only=True, gc=False):
     market: Market | None
 
 
+class LookupFailed(Struct, frozen=True, kw_only=True, gc=False):
+    """The venue's metadata could not be had, and are not known yet; ``reason`` is the kind of the fault, a word."""
+
+    at_ns: int
+    reason: str
+
+
 class Connected(Struct, frozen=True, kw_only=True, gc=False):
     """A socket is up and its subscription sent; ``epoch`` counts the sockets of this target from 1."""
 
@@ -57,4 +64,4 @@ class Unfollowed(Struct, frozen=True, kw_only=True, gc=False):
     at_ns: int
 
 
-Record = Followed | MarketUpdated | Connected | Frame | Disconnected | Unfollowed
+Record = Followed | MarketUpdated | LookupFailed | Connected | Frame | Disconnected | Unfollowed

@@ -7,7 +7,7 @@ import trio.testing
 from attrs import evolve
 
 from actors.market import Ask
-from engine.markets import MarketPhase
+from engine.markets import MarketPhase, Target
 from engine.signals import FeedState
 from tests.actors.local_venue import QUARTER_S, every_deadline, follow, rig
 
@@ -49,6 +49,28 @@ async def test_the_same_target_again_waits_for_the_old_one_to_leave(autojump_clo
         await trio.sleep(3)
         assert engine.health().markets == ()
     assert [running.seconds(it) for it in running.of(FIVE)] == [5, 10]
+
+
+async def test_why_there_are_no_metadata_reaches_whoever_is_there_or_will_be(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        cast = running.engine._cast
+        cast.lookup_failed("nobody", "timeout")
+        target = Target(key="rain", slug="rain")
+        cast.appear(target)
+        seat = cast.seat("rain")
+        assert seat is not None
+        cast.lookup_failed("rain", "timeout")
+        assert seat.lookup_failure == "timeout"
+        await trio.sleep(5)
+        cast.retire("rain")
+        cast.appear(target)
+        cast.lookup_failed("rain", "server")
+        await trio.sleep(5)
+        back = cast.seat("rain")
+        assert back is not None
+        assert back is not seat
+        assert (seat.lookup_failure, back.lookup_failure) == ("timeout", "server")
+    assert [it.reason for it in running.of("rain")] == ["metadata_timeout", "metadata_server"]
 
 
 async def test_a_market_goes_by_many_names(autojump_clock: MockClock) -> None:

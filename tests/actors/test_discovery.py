@@ -91,6 +91,7 @@ class Ledger:
     def __init__(self) -> None:
         self.appeared: list[tuple[float, Target]] = []
         self.learned: list[tuple[float, str, Market | None]] = []
+        self.failed: list[tuple[str, str]] = []
         self.retired: list[tuple[float, str]] = []
         self.trap: Callable[[str, str], None] = lambda verb, key: None
 
@@ -101,6 +102,10 @@ class Ledger:
     def learn(self, key: str, market: Market | None) -> None:
         self.trap("learn", key)
         self.learned.append((trio.current_time(), key, market))
+
+    def lookup_failed(self, key: str, reason: str) -> None:
+        self.trap("lookup_failed", key)
+        self.failed.append((key, reason))
 
     def retire(self, key: str) -> None:
         self.trap("retire", key)
@@ -495,7 +500,7 @@ async def test_one_market_is_not_followed_under_two_keys(autojump_clock: MockClo
         assert world.actor.problems() == {market.condition_id: f"followed already as {slug}"}
         world.actor.unfollow("btc-5m")
         world.actor.unfollow(slug)
-        await trio.sleep(61)
+        await trio.sleep(3)
         assert world.ledger.present == {market.condition_id}, "now it speaks for itself"
         assert world.ledger.learned_of(market.condition_id) == [market]
         world.actor.unfollow(market.condition_id)
@@ -565,6 +570,62 @@ async def test_look_ups_do_not_wait_for_each_other_and_few_are_under_way(autojum
         world.catalog.fault = lambda name: None
         await trio.sleep(2.5)
         assert world.ledger.learned_of(slugs[0]) == [market_of(slugs[0])]
+
+
+async def test_why_nothing_is_known_is_told_once_per_change_of_the_reason(autojump_clock: MockClock) -> None:
+    world = world_of(FollowSettings(slug="rain"))
+    world.catalog.known["rain"] = market_of("rain")
+    kinds = [RestFaultKind.TIMEOUT] * 3 + [RestFaultKind.SERVER] * 2 + [RestFaultKind.TIMEOUT]
+    world.catalog.fault = lambda name: RestFault(kinds.pop(0)) if kinds else None
+    async with running(world):
+        await trio.sleep(120)
+        assert world.ledger.failed == [("rain", "timeout"), ("rain", "server"), ("rain", "timeout")]
+        assert world.ledger.learned_of("rain") == [market_of("rain")]
+        kinds += [RestFaultKind.SERVER] * 3
+        await trio.sleep(300)
+        assert not kinds
+    assert len(world.ledger.failed) == 3, "it is known"
+
+
+async def test_a_fault_after_the_venues_no_is_nothing_new(autojump_clock: MockClock) -> None:
+    world = world_of(FollowSettings(slug="rain"))
+    async with running(world):
+        await trio.sleep(1)
+        world.catalog.fault = lambda name: RestFault(RestFaultKind.TIMEOUT)
+        await trio.sleep(100)
+    assert world.ledger.learned_of("rain") == [None]
+    assert world.ledger.failed == []
+
+
+async def test_who_is_hidden_behind_another_has_no_faults(autojump_clock: MockClock) -> None:
+    async with running(world_of(FIVE)) as world:
+        await trio.sleep(10)
+        market = market_of(world.slug_at(0))
+        world.actor.follow(FollowSettings(condition_id=market.condition_id))
+        await trio.sleep(10)
+        world.catalog.fault = lambda name: RestFault(RestFaultKind.TIMEOUT)
+        await trio.sleep(100)
+        assert world.ledger.present == {world.slug_at(0)}
+        assert world.ledger.failed == []
+
+
+async def test_a_fault_in_the_moment_of_retirement_is_not_passed_on(autojump_clock: MockClock) -> None:
+    world = world_of(FIVE)
+    retired = trio.Event()
+
+    async def fail_when_retired(slug: str) -> Market | None:
+        with trio.CancelScope(shield=True):
+            await retired.wait()
+        raise RestFault(RestFaultKind.TIMEOUT)
+
+    world.catalog.market_by_slug = fail_when_retired  # type: ignore[method-assign]
+    world.ledger.trap = lambda verb, key: retired.set() if verb == "retire" else None
+    async with running(world):
+        await trio.sleep(1)
+        world.actor.unfollow("btc-5m")
+        await trio.sleep(10)
+    assert len(world.ledger.retired) == 1
+    assert world.ledger.failed == []
 
 
 async def test_a_429_makes_everyone_pause_for_as_long_as_it_says(autojump_clock: MockClock) -> None:
@@ -669,6 +730,21 @@ async def test_what_changed_between_two_runs_is_made_up_for(autojump_clock: Mock
         await trio.sleep(1)
         assert world.ledger.present == {world.slug_at(700), world.slug_at(700, "btc-15m")}
     assert [key for _, key in world.ledger.retired] == [world.slug_at(0)]
+
+
+async def test_a_listener_that_fails_over_a_fault_is_told_of_it_again(autojump_clock: MockClock) -> None:
+    world = world_of(FollowSettings(slug="rain"))
+    world.catalog.fault = lambda name: RestFault(RestFaultKind.TIMEOUT)
+
+    def trap(told: str, key: str) -> None:
+        if told == "lookup_failed" and trio.current_time() < 1:
+            raise RuntimeError("listener")
+
+    world.ledger.trap = trap
+    assert isinstance(await crash_of(world), RuntimeError)
+    async with running(world):
+        await trio.sleep(10)
+    assert world.ledger.failed == [("rain", "timeout")]
 
 
 @pytest.mark.parametrize("verb", ["appear", "learn", "retire"])

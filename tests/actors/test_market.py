@@ -19,7 +19,16 @@ from engine.features import MarketView
 from engine.markets import Market, Target
 from engine.pipeline import MarketPipeline, stamp_of
 from engine.presets import PRESETS
-from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.records import (
+    Connected,
+    Disconnected,
+    Followed,
+    Frame,
+    LookupFailed,
+    MarketUpdated,
+    Record,
+    Unfollowed,
+)
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import FeedSettings, ScoringSettings
 from engine.signals import FeedState, MarketSignals, SignalType
@@ -286,6 +295,28 @@ async def test_a_crashing_scorer_leaves_and_the_next_actor_makes_up_for_it(
         await trio.sleep(10)
     assert stage.due() == grid([5, 10, 15])
     assert stage.signals[-1].signal_type is SignalType.LOW_LIQUIDITY_WEAK_NEUTRAL
+
+
+async def test_why_there_are_no_metadata_is_said_and_survives_a_restart(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    stage = Stage()
+    async with playing(stage):
+        await trio.sleep(1)
+        stage.actor.lookup_failed("timeout")
+        await trio.sleep(5)
+    stage.actor = MarketActor(stage.seat, stage.tools)
+    async with playing(stage):
+        await trio.sleep(6)
+        stage.actor.learn(MARKET)
+        await trio.sleep(5)
+    assert [signal.reason for signal in stage.signals] == ["metadata_timeout", "metadata_timeout", "connecting"]
+    kinds = [Followed, LookupFailed, Unfollowed, Followed, LookupFailed, MarketUpdated, Unfollowed]
+    assert [type(record) for record in stage.tape] == kinds
+    stage.actor = MarketActor(stage.seat, stage.tools)
+    async with playing(stage):
+        await trio.sleep(1)
+    assert [type(record) for record in stage.tape[-3:]] == [Followed, MarketUpdated, Unfollowed]
 
 
 async def test_an_ask_that_meets_a_crash_is_answered_all_the_same(autojump_clock: trio.testing.MockClock) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.clock import Clock
 from actors.seat import Seat
-from engine.markets import MarketPhase
+from engine.markets import Market, MarketPhase
 from engine.pipeline import stamp_of
 from engine.presets import PRESETS
 from engine.settings import ScoringSettings
@@ -70,6 +70,15 @@ def test_signals_pass_through_and_the_last_is_kept() -> None:
         stage.seat.emit(signal)
     assert stage.published == signals
     assert stage.seat.latest is signals[-1]
+
+
+@pytest.mark.parametrize("market", [MARKET, None])
+def test_a_failed_look_up_is_kept_until_the_venue_answers(market: Market | None) -> None:
+    seat = Stage().seat
+    seat.lookup_failed("timeout")
+    assert (seat.lookup_failure, seat.answered) == ("timeout", False)
+    seat.learn(market)
+    assert (seat.lookup_failure, seat.answered, seat.market) == (None, True, market)
 
 
 def test_a_deadline_is_not_emitted_twice() -> None:

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from actors.faults import FaultKind
 from actors.hub import Hub
+from actors.rest import RestFaultKind
 from actors.sinks import LineSink
 from engine.envelope import envelope_line
 from engine.signals import Signal
@@ -164,6 +165,7 @@ async def test_what_a_running_engine_says_fits_the_published_schema(autojump_clo
 
 def test_the_schema_knows_every_kind_of_fault_as_a_reason() -> None:
     assert {kind.value for kind in FaultKind} <= REASONS
+    assert {f"metadata_{kind}" for kind in RestFaultKind} <= REASONS
 
 
 def test_the_schema_knows_every_reason_that_the_source_gives() -> None:
@@ -172,5 +174,6 @@ def test_the_schema_knows_every_reason_that_the_source_gives() -> None:
         text = path.read_text("utf-8")
         for pattern in (r'(?:neutral|make_up)\(.*?"(\w+)"', r'reason="(\w+)"', r'SignalType\.MARKET_\w+, "(\w+)"'):
             given.update(re.findall(pattern, text))
-    computed = {kind.value for kind in FaultKind} | {"closed", "resolved", "connecting"}
+    computed = {kind.value for kind in FaultKind} | {f"metadata_{kind}" for kind in RestFaultKind}
+    computed |= {"closed", "resolved", "connecting"}
     assert given == REASONS - computed

@@ -47,7 +47,10 @@ async def test_several_series_are_followed_scored_and_aggregated(autojump_clock:
 
 async def test_live_signals_are_the_replay_of_the_tape_byte_for_byte(autojump_clock: MockClock) -> None:
     async with rig(follow("btc-5m", "btc-15m"), seconds=-80) as running:
-        await trio.sleep(40)
+        running.venue.faults.down = True
+        await trio.sleep(12)
+        running.venue.faults.down = False
+        await trio.sleep(28)
         running.venue.faults.disconnect(FIFTEEN)
         await trio.sleep(60)
         running.venue.faults.disconnect()
@@ -69,6 +72,7 @@ async def test_live_signals_are_the_replay_of_the_tape_byte_for_byte(autojump_cl
     assert lines(running.signals) == lines(it for it in replayed if isinstance(it, MarketSignals))
     assert lines(running.aggregates) == lines(it for it in replayed if not isinstance(it, MarketSignals))
     assert len(running.signals) > 80
+    assert {"metadata_unreachable", "connecting"} & {it.reason for it in running.signals} == {"metadata_unreachable"}
 
 
 async def test_a_roll_over_leaves_no_gap_and_lets_the_old_slot_go(autojump_clock: MockClock) -> None:
@@ -156,7 +160,7 @@ async def test_everything_down_from_the_start_still_speaks(autojump_clock: MockC
             subscription.close()
             signals = [signal async for signal in subscription]
         nursery.cancel_scope.cancel()
-    assert [it.reason for it in signals] == ["no_metadata"] * 6
+    assert [it.reason for it in signals] == ["metadata_unreachable"] * 6
 
 
 async def test_a_crash_in_one_scorer_quarantines_that_market_and_touches_no_other(autojump_clock: MockClock) -> None:

@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 
 from engine.intake import Intake
-from engine.markets import Outcome
-from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.markets import Market, Outcome
+from engine.records import Connected, Disconnected, Followed, Frame, LookupFailed, MarketUpdated, Record, Unfollowed
 from engine.signals import BookState, FeedState
 from engine.units import NS_PER_S
 from tests.engine.wire_texts import (
@@ -32,6 +32,16 @@ def new_intake(*, wants_pressure: bool = False) -> Intake:
     for record in (MarketUpdated(at_ns=at(0), market=MARKET), Connected(at_ns=at(0), epoch=1)):
         intake.apply(record)
     return intake
+
+
+@pytest.mark.parametrize("market", [MARKET, None])
+def test_a_failed_look_up_counts_until_the_venue_answers(market: Market | None) -> None:
+    intake = Intake(window_ns=120 * NS_PER_S, stale_after_ns=10 * NS_PER_S)
+    for reason in ("timeout", "server"):
+        intake.apply(LookupFailed(at_ns=at(0), reason=reason))
+        assert (intake.lookup_failure, intake.answered) == (reason, False)
+    intake.apply(MarketUpdated(at_ns=at(1), market=market))
+    assert (intake.lookup_failure, intake.answered) == (None, True)
 
 
 def say(intake: Intake, *texts: str, seconds: float = 1.0) -> Intake:

@@ -12,7 +12,7 @@ from engine.errors import RecordError
 from engine.markets import MarketPhase, Outcome, Target
 from engine.pipeline import MarketPipeline, first_deadline, neutral_signal, stamp_of
 from engine.presets import PRESETS
-from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.records import Connected, Disconnected, Followed, Frame, LookupFailed, MarketUpdated, Record, Unfollowed
 from engine.scoring import Scores, build_scorer
 from engine.settings import ScoringSettings
 from engine.signals import BookState, Components, FeedState, MarketSignals, SignalType
@@ -129,6 +129,31 @@ def test_before_anything_is_known_signals_say_so():
     assert (signal.signal_type, signal.reason) == (SignalType.MARKET_UNAVAILABLE, "no_metadata")
     assert (signal.score, signal.confidence, signal.condition_id) == (0.0, 0.0, None)
     assert signal.quality.feed_state is FeedState.CONNECTING
+
+
+def test_metadata_that_could_not_be_had_say_why_until_the_venue_answers():
+    pipeline = new_pipeline()
+    feed(pipeline, [LookupFailed(at_ns=at(1), reason="timeout")])
+    [signal] = pipeline.advance(at(5))
+    assert (signal.signal_type, signal.reason) == (SignalType.MARKET_UNAVAILABLE, "metadata_timeout")
+    feed(pipeline, [LookupFailed(at_ns=at(6), reason="rate_limited")])
+    assert pipeline.advance(at(10))[0].reason == "metadata_rate_limited"
+    feed(pipeline, [MarketUpdated(at_ns=at(11), market=None)])
+    assert pipeline.advance(at(15))[0].reason == "not_listed_yet"
+    feed(pipeline, [LookupFailed(at_ns=at(16), reason="timeout")])
+    assert pipeline.advance(at(20))[0].reason == "not_listed_yet", "the venue's last word counts"
+    feed(pipeline, [MarketUpdated(at_ns=at(21), market=MARKET)])
+    assert pipeline.advance(at(25))[0].reason == "connecting"
+    feed(pipeline, [LookupFailed(at_ns=at(26), reason="timeout")])
+    assert pipeline.advance(at(30))[0].reason == "connecting"
+
+
+def test_a_slot_whose_time_is_over_is_closed_though_nothing_was_ever_known_of_it():
+    pipeline = new_pipeline()
+    feed(pipeline, [LookupFailed(at_ns=at(1), reason="timeout")])
+    assert TARGET.end_ns is not None
+    signals = pipeline.advance(TARGET.end_ns)
+    assert (signals[-1].signal_type, signals[-1].reason) == (SignalType.MARKET_CLOSED, "closed")
 
 
 def test_a_slot_that_is_not_listed_yet_is_unavailable_but_an_unknown_fixed_market_is_closed():

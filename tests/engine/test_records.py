@@ -9,7 +9,16 @@ from msgspec import Struct
 
 from engine import records
 from engine.markets import Market, Target
-from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.records import (
+    Connected,
+    Disconnected,
+    Followed,
+    Frame,
+    LookupFailed,
+    MarketUpdated,
+    Record,
+    Unfollowed,
+)
 
 MARKET = Market(condition_id="0x" + "ab" * 32, up_asset_id="1111", down_asset_id="2222")
 
@@ -17,6 +26,7 @@ EXAMPLES: list[Record] = [
     Followed(at_ns=1, target=Target(key="btc-updown-15m-1")),
     MarketUpdated(at_ns=2, market=MARKET),
     MarketUpdated(at_ns=2, market=None),
+    LookupFailed(at_ns=2, reason="timeout"),
     Connected(at_ns=3, epoch=1),
     Frame(at_ns=4, text="PONG"),
     Disconnected(at_ns=5, epoch=1, reason="stale"),
