@@ -6,10 +6,21 @@ Absent and zero are different values all the way to the sink: an absent componen
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, le, optional
 
+from engine.botrecord import (
+    MOMENTUM_DIRECTION,
+    NOT_AVAILABLE,
+    ORDER_BOOK_BIAS,
+    WHALE_DIRECTION,
+    BotReadable,
+    BotRecord,
+    neutral_record,
+    utc_time,
+)
 from engine.markets import MarketPhase
 
 MAX_OUTSIDE_WEIGHT = 1e6
@@ -41,6 +52,10 @@ class SignalType(StrEnum):
     LOW_LIQUIDITY_CONFLICTED_NEUTRAL = "LOW_LIQUIDITY_CONFLICTED_NEUTRAL"
     MARKET_CLOSED = "MARKET_CLOSED"
     MARKET_UNAVAILABLE = "MARKET_UNAVAILABLE"
+
+
+REFUSALS: Final = frozenset({SignalType.MARKET_CLOSED, SignalType.MARKET_UNAVAILABLE})
+"""The verdicts that carry no opinion."""
 
 
 class FeedState(StrEnum):
@@ -134,12 +149,14 @@ class PresetStamp:
 
 
 @frozen(kw_only=True)
-class MarketSignals:
+class MarketSignals(BotReadable):
     """The signal of one market at one deadline.
 
     ``as_of_ns`` is the deadline it was due at (epoch ns), never the moment a task woke up. ``score`` is −1 (bearish)
     to +1 (bullish) on the Up token, ``confidence`` 0..1 by the preset's rule, ``confidence_seed`` the same by the
     original rule. ``reason`` says why a signal is neutral when the market is closed or unavailable.
+
+    It can be read like the record of 13 fields that bots expect: those it lacks are properties of ``BotReadable``.
     """
 
     as_of_ns: int
@@ -167,6 +184,29 @@ class MarketSignals:
         """Names of the components that are not absent."""
         names = ("momentum", "volume_flow", "whale", "imbalance")
         return tuple(name for name in names if getattr(self.components, name) is not None)
+
+    def to_market_signals(self) -> BotRecord:
+        """The record of 13 fields (signal-definitions 4.2): an absent component is 0.0 there, a refusal neutral."""
+        timestamp = utc_time(self.as_of_ns)
+        if self.signal_type in REFUSALS:
+            return neutral_record(self.signal_type.value, timestamp)
+        parts = self.components
+        whale, momentum = parts.whale or 0.0, parts.momentum or 0.0
+        return BotRecord(
+            score=self.score,
+            confidence=self.confidence,
+            order_book_score=parts.imbalance or 0.0,
+            whale_score=whale,
+            volume_score=parts.volume_flow or 0.0,
+            momentum_score=momentum,
+            order_book_bias=NOT_AVAILABLE if parts.imbalance is None else ORDER_BOOK_BIAS.of(parts.imbalance),
+            whale_direction=WHALE_DIRECTION.of(whale),
+            whale_count=self.window.whales,
+            volume_ratio=1.0,  # there is no baseline of volume yet
+            momentum_direction=MOMENTUM_DIRECTION.of(momentum),
+            signal_type=self.signal_type.value,
+            timestamp=timestamp,
+        )
 
 
 @frozen(kw_only=True)
