@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from actors.health import EngineHealth, MarketHealth
     from actors.hub import Subscription
     from actors.ports import Ports
+    from actors.rehearsal import RehearsalEngine
+    from actors.service import BackgroundEngine, MarketMicrostructureService, ServiceClosed
     from actors.system import Engine, open_engine
     from actors.venue import Venue, VenueOptions
 
 __all__ = [
+    "BackgroundEngine",
     "Engine",
     "EngineHealth",
     "MarketHealth",
+    "MarketMicrostructureService",
     "Ports",
+    "RehearsalEngine",
+    "ServiceClosed",
     "Subscription",
     "Venue",
     "VenueOptions",
@@ -28,6 +34,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BackgroundEngine": "actors.service",
+    "MarketMicrostructureService": "actors.service",
+    "RehearsalEngine": "actors.rehearsal",
+    "ServiceClosed": "actors.service",
     "Engine": "actors.system",
     "EngineHealth": "actors.health",
     "MarketHealth": "actors.health",

@@ -1,0 +1,72 @@
+"""A rehearsal: a background engine whose world is a stand-in venue on its own loop, in memory and in fast time.
+
+For the tests of a bot on any loop, and for trying a bot out: no sockets, no internet, every fault at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import trio
+from structlog.typing import FilteringBoundLogger
+from trio.testing import MockClock
+
+from actors.clock import Clock
+from actors.ports import Ports
+from actors.service import BackgroundEngine
+from actors.service.waiting import blocking_outcome
+from actors.venue import Venue, VenueOptions
+from engine.settings import Settings
+from engine.units import to_ns
+
+T = TypeVar("T")
+
+
+class RehearsalEngine(BackgroundEngine):
+    """A background engine against a stand-in venue of its own.
+
+    Time on its loop runs ``rate`` times faster than the wall and begins at ``start_s`` (epoch seconds; ``None``: now),
+    so with a rate of 60 a window of two minutes is covered in two seconds. ``options`` are the venue's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        rate: float = 60.0,
+        start_s: float | None = None,
+        options: VenueOptions | None = None,
+        log: FilteringBoundLogger | None = None,
+    ) -> None:
+        self._start_s = start_s
+        self._options = options
+        self._venue: Venue | None = None
+        self._up = trio.Event()
+        super().__init__(settings, world=self._world, trio_clock=MockClock(rate=rate), log=log)
+
+    def control(self, function: Callable[..., T], *args: Any) -> T:
+        """The result of ``function(venue, *args)``, done on the venue's loop.
+
+        So ``lambda venue: venue.faults.reject(503)`` has it refuse every connection. Starts the rehearsal if need be,
+        and blocks for a few milliseconds. What the function raises is raised here.
+        """
+        self.start()
+        answer: Future[T] = self.loop.door.submit(self._control, function, args)
+        return blocking_outcome(answer)
+
+    async def _control(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+        await self._up.wait()
+        return function(self._venue, *args)
+
+    @asynccontextmanager
+    async def _world(self) -> AsyncIterator[Ports]:
+        clock = Clock.anchored(None if self._start_s is None else to_ns(self._start_s))
+        self._venue = Venue(clock, self._options)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._venue.run)
+            self._up.set()
+            yield Ports(clock=clock, dial=self._venue.dial, http_transport=self._venue.http_transport)
+            nursery.cancel_scope.cancel()
