@@ -30,6 +30,7 @@ from engine.metadata import (
     market_from_clob,
     market_from_events,
     market_from_gamma,
+    market_with_token,
     with_window_of,
 )
 from engine.series import slot_of_slug
@@ -178,6 +179,19 @@ class VenueRest:
             return market
         return listed if market is None else with_window_of(market, listed)
 
+    async def market_by_asset_id(self, asset_id: str) -> Market | None:
+        """The market of one of its tokens, ``None`` if no market has it; all of it is Gamma's word.
+
+        A listing may leave out what is closed, so that is asked for when nothing else was found.
+        """
+        _checked(asset_id, ASSET_ID_PATTERN)
+        for more in ({}, {"closed": "true"}):
+            body = await self._get(f"{self._gamma}/markets", {"clob_token_ids": asset_id, **more})
+            market = _read(body, lambda found: market_with_token(json_of(found), asset_id))
+            if market is not None:
+                return market
+        return None
+
     async def book(self, asset_id: str) -> BookSnapshot | None:
         """The book of a token, ``None`` if there is none (unknown, not yet or no longer traded)."""
         _checked(asset_id, ASSET_ID_PATTERN)
@@ -202,6 +216,8 @@ class VenueRest:
 
     async def _get(self, url: str, parameters: Mapping[str, str] | None = None) -> bytes | None:
         """The body of a 200, ``None`` for a 404."""
+        if self._client.is_closed:
+            raise RestFault(RestFaultKind.UNREACHABLE, "closed by ourselves")
         with trio.move_on_after(self._request_s):
             try:
                 async with self._client.stream("GET", url, params=parameters) as response:

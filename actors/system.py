@@ -33,7 +33,6 @@ from engine.followbook import follow_named
 from engine.markets import Market, Target
 from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
 from engine.presets import choose_preset
-from engine.records import Record
 from engine.scoring import ScorerFactory, build_scorer
 from engine.settings import FollowSettings, Settings
 from engine.signals import AggregateSignal, FeedState, MarketSignals, OutsideScore
@@ -65,9 +64,7 @@ class Engine:
         self._signals = Hub[MarketSignals]("signals")
         self._aggregates = Hub[AggregateSignal]("aggregates")
         self._last_aggregates: dict[str, AggregateSignal] = {}
-        self._taps = Taps()
-        if tape is not None:
-            self._taps.add(tape)
+        self._taps = Taps() if tape is None else Taps(tape)
         self._supervisor = Supervisor(self.clock, log=log)
         self._rest = VenueRest(settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport)
         self._aggregator = AggregatorActor(
@@ -174,6 +171,13 @@ class Engine:
         seat = self._cast.seat(name)
         return None if seat is None else seat.market
 
+    async def market_of_asset(self, asset_id: str) -> Market | None:
+        """The market, followed or not, that one of its token ids names; ``None`` if the venue knows none.
+
+        Asks the venue each time. Raises ``RestFault`` when it cannot be asked, ``ValueError`` for what can be no id.
+        """
+        return await self._rest.market_by_asset_id(asset_id)
+
     def key_of(self, name: str) -> str | None:
         """The key, which is ``MarketSignals.target``, of the market that answers to a name now; ``None`` if none."""
         seat = self._cast.seat(name)
@@ -232,30 +236,23 @@ class Engine:
 
     def _market_tools(self, ports: Ports) -> MarketTools:
         settings = self.settings
-        limiter = ConnectLimiter(
-            self.clock, rate_per_s=settings.feed.connects_per_s, burst=settings.feed.connects_burst
+        feed = settings.feed
+        reconnector = partial(
+            Reconnector,
+            url=settings.venue.websocket_url,
+            feed=feed,
+            user_agent=settings.venue.user_agent,
+            dial=ports.dial or partial(dial, ssl_context=tls_context(settings.venue.ca_file)),
+            limiter=ConnectLimiter(self.clock, rate_per_s=feed.connects_per_s, burst=feed.connects_burst),
+            clock=self.clock,
+            rng=ports.rng,
         )
-        reach = ports.dial or partial(dial, ssl_context=tls_context(settings.venue.ca_file))
-
-        def new_reconnector(seat: Seat, put: Callable[[Record], bool]) -> Reconnector:
-            return Reconnector(
-                url=settings.venue.websocket_url,
-                feed=settings.feed,
-                user_agent=settings.venue.user_agent,
-                dial=reach,
-                limiter=limiter,
-                clock=self.clock,
-                rng=ports.rng,
-                put=put,
-                log=self._log.bind(market=seat.target.key),
-            )
-
         return MarketTools(
             clock=self.clock,
             new_pipeline=self._new_pipeline,
-            new_reconnector=new_reconnector,
+            new_reconnector=lambda seat, put: reconnector(put=put, log=self._log.bind(market=seat.target.key)),
             refresh=self._refresh,
-            feed=settings.feed,
+            feed=feed,
             log=self._log,
             tape=self._taps,
         )
@@ -269,7 +266,7 @@ class Engine:
             scorer=self._new_scorer(),
         )
 
-    # Those two close circles: each of the parts they speak to needs the other to be made.
+    # These two close circles: each of the parts they speak to needs the other to be made.
 
     def _refresh(self, key: str) -> None:
         self._discovery.refresh(key)

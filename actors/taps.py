@@ -14,8 +14,8 @@ Tap = Callable[[str, Record], None]
 class Taps:
     """Shows every record to every tap, oldest tap first; what a tap raises leaves here."""
 
-    def __init__(self) -> None:
-        self._taps: tuple[Tap, ...] = ()
+    def __init__(self, *taps: Tap) -> None:
+        self._taps = taps
 
     def __call__(self, key: str, record: Record) -> None:
         """Show one record of one market."""

@@ -73,6 +73,21 @@ def market_from_gamma(body: object, *, slug: str | None = None, condition_id: st
     return None if item is None else _gamma_market(item, slug)
 
 
+def market_with_token(body: object, asset_id: str) -> Market | None:
+    """The market of a Gamma ``/markets`` answer (array or object) that one of its tokens names.
+
+    ``None`` when the answer is empty or that market is not ready. Errors as for `market_from_gamma`;
+    ``foreign_market`` when there are markets, but none with that token.
+    """
+    listed = objects(body)
+    for item in listed:
+        if asset_id in texts(item, "clobTokenIds"):
+            return _gamma_market(item, None)
+    if listed:
+        raise WireError("foreign_market", f"{len(listed)} markets, none with the token that was asked for")
+    return None
+
+
 def market_from_events(body: object, *, slug: str) -> Market | None:
     """The market of a Gamma ``/events`` answer; fields that its market lacks are taken from the event around it.
 

@@ -126,6 +126,52 @@ async def test_a_namesake_of_last_year_is_refused_with_a_reason() -> None:
     assert fault.detail.startswith("stale_market")
 
 
+@pytest.mark.parametrize("token", [UP, DOWN])
+async def test_a_market_is_found_by_either_of_its_tokens(token: str) -> None:
+    async with rest_of({"/markets": ok([GAMMA_MARKET])}) as (rest, site):
+        market = await rest.market_by_asset_id(token)
+    assert market is not None
+    assert (market.condition_id, market.asset_ids, market.slug) == (CONDITION_ID, (UP, DOWN), SLUG)
+    (request,) = site.requests
+    assert str(request.url) == f"https://gamma-api.polymarket.com/markets?clob_token_ids={token}"
+
+
+async def test_a_closed_market_is_looked_for_when_no_other_has_the_token() -> None:
+    async with rest_of({"/markets": ok([])}) as (rest, site):
+        assert await rest.market_by_asset_id(UP) is None
+        assert [request.url.params.get("closed") for request in site.requests] == [None, "true"]
+
+        async def closed_only() -> httpx.Response:
+            return ok([GAMMA_MARKET | {"closed": True}] if "closed" in site.requests[-1].url.params else [])
+
+        site.answers["/markets"] = closed_only
+        market = await rest.market_by_asset_id(UP)
+    assert market is not None
+    assert market.closed
+
+
+@pytest.mark.parametrize("answer", [ok([GAMMA_MARKET]), ok(GAMMA_MARKET), httpx.Response(503)])
+async def test_an_answer_without_the_token_that_was_asked_for_is_refused(answer: httpx.Response) -> None:
+    async with rest_of({"/markets": answer}) as (rest, _):
+        with pytest.raises(RestFault):
+            await rest.market_by_asset_id("9" * 77)
+
+
+@pytest.mark.parametrize("asset_id", ["", "x", "7" * 79, "7 7", "7&closed=true", CONDITION_ID])
+async def test_what_is_no_token_id_is_not_asked_for(asset_id: str) -> None:
+    async with rest_of({}) as (rest, site):
+        with pytest.raises(ValueError, match="no id of the venue"):
+            await rest.market_by_asset_id(asset_id)
+    assert site.requests == []
+
+
+async def test_who_asks_after_the_end_gets_a_fault_like_any_other() -> None:
+    async with rest_of({"/markets": ok([GAMMA_MARKET])}) as (rest, _):
+        pass
+    with pytest.raises(RestFault, match="unreachable: closed by ourselves"):
+        await rest.market_by_slug(SLUG)
+
+
 async def test_a_condition_id_is_the_clobs_market_with_gammas_window() -> None:
     closed = CLOB_MARKET | {
         "closed": True,

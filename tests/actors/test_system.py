@@ -10,6 +10,7 @@ import trio.testing
 from attrs import evolve
 
 from actors.clock import Clock
+from actors.rest import RestFault
 from actors.supervisor import SupervisorFailure
 from actors.system import open_engine
 from actors.venue import Venue
@@ -299,6 +300,23 @@ async def test_what_is_known_of_a_market_is_told(autojump_clock: MockClock) -> N
         assert engine.key_of(market.condition_id) == engine.key_of(FIVE) == FIVE
         assert engine.followed_ns(market.condition_id) == (QUARTER_S + 1) * 10**9
         assert (engine.key_of("btc-15m"), engine.market("btc-15m"), engine.followed_ns("btc-15m")) == (None,) * 3
+
+
+async def test_a_market_is_found_by_its_token_followed_or_not(autojump_clock: MockClock) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(5)
+        engine, market = running.engine, running.engine.market("btc-5m")
+        assert market is not None
+        assert market.down_asset_id is not None
+        found = await engine.market_of_asset(market.down_asset_id)
+        assert found is not None
+        assert found.condition_id == market.condition_id
+        assert await engine.market_of_asset("1") is None
+        with pytest.raises(ValueError, match="no id of the venue"):
+            await engine.market_of_asset("YES_TOKEN")
+        running.venue.faults.down = True
+        with pytest.raises(RestFault, match="unreachable"):
+            await engine.market_of_asset("1")
 
 
 async def test_a_tap_sees_every_record_of_every_market_until_it_is_ended(autojump_clock: MockClock) -> None:

@@ -16,6 +16,7 @@ from engine.metadata import (
     market_from_clob,
     market_from_events,
     market_from_gamma,
+    market_with_token,
     merged,
     with_window_of,
 )
@@ -114,6 +115,24 @@ def test_every_spelling_of_a_market_is_one_market(body: object) -> None:
 def test_a_market_is_found_by_its_condition_id() -> None:
     body = [gamma(conditionId=OTHER_ID), gamma()]
     assert market_from_gamma(body, condition_id=CONDITION_ID) == MARKET
+
+
+@pytest.mark.parametrize("token", [UP, DOWN])
+@pytest.mark.parametrize("body", [gamma(), [gamma()], [gamma(clobTokenIds='["1", "2"]'), gamma()]])
+def test_a_market_is_found_by_either_of_its_tokens(body: object, token: str) -> None:
+    assert market_with_token(body, token) == MARKET
+
+
+@pytest.mark.parametrize("body", [[], [gamma(conditionId="")]])
+def test_no_market_with_a_token_or_none_that_is_ready_is_none(body: object) -> None:
+    assert market_with_token(body, UP) is None
+
+
+@pytest.mark.parametrize("body", [gamma(), [gamma(clobTokenIds="")], [gamma(), gamma(slug="rain")]])
+def test_markets_without_the_token_are_no_answer(body: object) -> None:
+    with pytest.raises(WireError, match="none with the token") as raised:
+        market_with_token(body, "9")
+    assert raised.value.reason == "foreign_market"
 
 
 def test_the_window_of_other_slugs_is_what_the_metadata_say() -> None:

@@ -34,7 +34,12 @@ async def test_the_engines_client_finds_a_market_by_any_name(autojump_clock: Moc
         book = await rest.book(DOWN)
         assert book is not None
         assert len(book.bids) > 20
+        assert await rest.market_by_asset_id(UP) == await rest.market_by_asset_id(DOWN) == by_slug
+        assert await rest.market_by_asset_id("9" * 77) is None
         await stage.until(600)
+        by_token = await rest.market_by_asset_id(UP)
+        assert by_token is not None
+        assert by_token.closed
         decided = await rest.market_by_condition_id(MARKET.condition_id)
         assert decided is not None
         assert (decided.closed, decided.winner) == (True, stage.venue.source.winner(MARKET))
