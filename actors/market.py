@@ -156,9 +156,9 @@ class MarketActor:
                 self._look_after_feed(now_ns)
 
     async def _digest(self) -> None:
-        """Take everything in that was taken out of the inbox."""
+        """Take everything in that was taken out of the inbox, up to the end of the market if that is in it."""
         count = 0
-        while self._taken:
+        while self._taken and not self._pipeline.ended:
             item = self._taken.popleft()
             if isinstance(item, Ask):
                 self._asked.append(item)

@@ -256,6 +256,21 @@ async def test_stop_emits_what_is_due_and_ends(autojump_clock: trio.testing.Mock
     assert isinstance(stage.tape[-1], Unfollowed)
 
 
+async def test_what_arrives_with_the_end_or_after_it_is_no_crash(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        stage.actor.stop()
+        stage.say(trade("0.5"), trade("0.6"))
+        late = Ask()
+        stage.actor.ask(late)
+        await late.done.wait()
+    assert late.answer is not None
+    assert late.answer.reason == "actor_down"
+    assert isinstance(stage.tape[-1], Unfollowed), "a tape ends with the market"
+
+
 async def test_the_tape_holds_every_record_in_order(autojump_clock: trio.testing.MockClock) -> None:
     async with playing(Stage()) as stage:
         stage.actor.learn(MARKET)
