@@ -97,17 +97,20 @@ class Cast:
     # What the engine asks.
 
     def seat(self, name: str) -> Seat | None:
-        """The seat of a market named by key, series (the slot whose time it is), slug or condition id."""
-        seat = self._seats.get(name)
-        if seat is not None:
-            return seat
+        """The seat of a market named by key, series (the slot whose time it is), slug or condition id.
+
+        A seat of which nothing is known yet stands behind one that is known to be the same market.
+        """
+        own = self._seats.get(name)
+        if own is not None and own.market is not None:
+            return own
         now_ns = self._clock.now_ns()
         for seat in self._seats.values():
             if name == seat.target.series and _is_the_time_of(seat.target, now_ns):
                 return seat
             if seat.market is not None and name in (seat.market.condition_id, seat.market.slug):
                 return seat
-        return None
+        return own
 
     def ask(self, seat: Seat, request: Ask) -> None:
         """Have a request answered by whoever plays the market, or at once when nobody does."""

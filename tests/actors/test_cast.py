@@ -86,6 +86,25 @@ async def test_a_market_goes_by_many_names(autojump_clock: MockClock) -> None:
         assert [it.first_deadline_ns for it in cast.roster()] == sorted(it.first_deadline_ns for it in cast.roster())
 
 
+async def test_a_market_that_is_followed_twice_is_answered_for_by_the_seat_that_knows_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(130)
+        cast = running.engine._cast
+        seat = cast.seat(FIVE)
+        assert seat is not None
+        assert seat.market is not None
+        # The catalogue cannot be asked, so nobody can tell yet that the id is that of the slot.
+        running.venue.faults.rest(503)
+        running.engine.follow(seat.market.condition_id)
+        await trio.sleep(5)
+        assert [it.target for it in cast.health()] == [FIVE, seat.market.condition_id]
+        assert cast.seat(seat.market.condition_id) is seat
+        answer = await running.engine.get_market_score(seat.market.condition_id)
+        assert answer.window.coverage > 0.9
+
+
 async def test_an_ask_while_nobody_plays_is_answered_at_once(autojump_clock: MockClock) -> None:
     async with rig(follow("btc-5m"), seconds=1) as running:
         await trio.sleep(5)
