@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import attrs
@@ -21,12 +20,20 @@ def settings_of(given: object) -> Settings:
     """
     if isinstance(given, Settings):
         return given
-    if isinstance(given, str | os.PathLike):
-        return load_settings([Path(os.fspath(given))]).settings
+    # Not os.PathLike: an object that answers to everything, such as a mock, has a path to tell, too.
+    if isinstance(given, str | PurePath):
+        return load_settings([Path(given)]).settings
     defaults = Settings()
     sections: dict[str, Any] = {}
     for attribute in attrs.fields(Settings):
-        mine, theirs = getattr(defaults, attribute.name), getattr(given, attribute.name, None)
+        mine, theirs = getattr(defaults, attribute.name), _attribute(given, attribute.name)
         if attrs.has(type(mine)) and isinstance(theirs, type(mine)):
             sections[attribute.name] = theirs
     return attrs.evolve(defaults, **sections)
+
+
+def _attribute(given: object, name: str) -> object:
+    try:
+        return getattr(given, name, None)
+    except Exception:  # noqa: BLE001 - objects with attributes of their own making say no in many ways
+        return None
