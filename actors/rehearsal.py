@@ -6,7 +6,6 @@ For the tests of a bot on any loop, and for trying a bot out: no sockets, no int
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ from trio.testing import MockClock
 from actors.clock import Clock
 from actors.ports import Ports
 from actors.service import BackgroundEngine
-from actors.service.waiting import blocking_outcome
+from actors.service.waiting import ask_blocking
 from actors.venue import Venue, VenueOptions
 from engine.settings import Settings
 from engine.units import to_ns
@@ -41,11 +40,8 @@ class RehearsalEngine(BackgroundEngine):
         options: VenueOptions | None = None,
         log: FilteringBoundLogger | None = None,
     ) -> None:
-        self._start_s = start_s
-        self._options = options
-        self._venue: Venue | None = None
-        self._up = trio.Event()
-        super().__init__(settings, world=self._world, trio_clock=MockClock(rate=rate), log=log)
+        self._stage = _Stage(start_s, options)
+        super().__init__(settings, world=self._stage.world, trio_clock=MockClock(rate=rate), log=log)
 
     def control(self, function: Callable[..., T], *args: Any) -> T:
         """The result of ``function(venue, *args)``, done on the venue's loop.
@@ -54,15 +50,25 @@ class RehearsalEngine(BackgroundEngine):
         and blocks for a few milliseconds. What the function raises is raised here.
         """
         self.start()
-        answer: Future[T] = self.loop.door.submit(self._control, function, args)
-        return blocking_outcome(answer)
+        answer: T = ask_blocking(self.loop.door, self._stage.control, function, args)
+        return answer
 
-    async def _control(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+
+class _Stage:
+    """What the loop needs of a rehearsal; not the rehearsal itself, which may be forgotten by everybody else."""
+
+    def __init__(self, start_s: float | None, options: VenueOptions | None) -> None:
+        self._start_s = start_s
+        self._options = options
+        self._venue: Venue | None = None
+        self._up = trio.Event()
+
+    async def control(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         await self._up.wait()
         return function(self._venue, *args)
 
     @asynccontextmanager
-    async def _world(self) -> AsyncIterator[Ports]:
+    async def world(self) -> AsyncIterator[Ports]:
         clock = Clock.anchored(None if self._start_s is None else to_ns(self._start_s))
         self._venue = Venue(clock, self._options)
         async with trio.open_nursery() as nursery:

@@ -1,70 +1,96 @@
 """The door into a trio loop: other threads have things done there, and never wait for being let in.
 
 anyio's portal hands a call over by waiting until the loop has taken it, which holds the caller's own loop up whenever
-this one is busy. Here a call is put into a queue and the loop is woken; the answer comes through a future.
+this one is busy. Here calls are put into a queue and the loop is woken once for all of them; the answers go back once
+for each loop that waits for some. Every wake-up of a thread costs a change of hands under the interpreter's lock, which
+is most of what a call costs; ``tests/bench/bridge.py`` has the figures.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 import trio
-from attrs import frozen
 
-T = TypeVar("T")
+Carry = Callable[..., object]
+"""Has a function called soon in its own thread, from any thread; raises ``RuntimeError`` when its loop is over."""
 
 
 class DoorClosed(RuntimeError):
     """The loop behind the door has ended, or ended before the call was answered."""
 
 
-@frozen
-class _Call:
-    """One thing to be done: a synchronous one without a future, an asynchronous one with it.
+class Caller(Protocol):
+    """Who waits for an answer."""
 
-    ``shared`` calls that are equal and let in together are done once.
+    carry: Carry | None
+    """How to reach its thread; ``None``: ``settle`` may be called in any."""
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        """Take the answer; at most once."""
+
+
+class Nobody:
+    """Who does not care for the answer."""
+
+    carry: Carry | None = None
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        """Let it go."""
+
+
+class Call:
+    """One asynchronous function to be called on the loop, and who waits for what it returns or raises.
+
+    ``shared`` calls of the same function with the same (hashable) arguments that come in together are done once.
     """
 
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    future: Future[Any] | None = None
-    shared: bool = False
+    __slots__ = ("args", "caller", "errand", "function", "given_up", "shared")
+
+    def __init__(
+        self, caller: Caller, function: Callable[..., Awaitable[Any]], args: tuple[Any, ...], *, shared: bool = False
+    ) -> None:
+        self.caller = caller
+        self.function = function
+        self.args = args
+        self.shared = shared
+        self.given_up = False
+        self.errand: _Errand | None = None
 
 
 class Door:
     """One door into one trio loop; calls made before ``run`` are done once it runs.
 
-    ``post``, ``submit`` and ``close`` may be called from any thread, ``run`` once, on the loop.
+    Everything but ``run`` may be called from any thread.
     """
 
     def __init__(self) -> None:
-        self._calls: deque[_Call] = deque()
+        self._queue: deque[Call | Callable[[], object]] = deque()
+        self._answers: list[tuple[Call, Any, Exception | None]] = []
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
+        self._woken = False
         self._closed = False
 
-    def submit(self, function: Callable[..., Awaitable[T]], *args: Any, shared: bool = False) -> Future[T]:
-        """Have ``await function(*args)`` done on the loop, without waiting for anything.
+    def submit(self, call: Call) -> None:
+        """Have a call done, without waiting for anything; it fails with ``DoorClosed`` if the loop ends first."""
+        self._put(call)
 
-        ``shared`` calls of the same function with the same (hashable) arguments that come in together are done once,
-        and all get that one result. Cancelling the future cancels the call, once nobody else waits for it. It fails
-        with ``DoorClosed`` if the loop ends first.
-        """
-        future: Future[T] = Future()
-        self._put(_Call(function, args, future, shared))
-        return future
-
-    def post(self, function: Callable[..., object], *args: Any) -> None:
-        """Have the synchronous ``function(*args)`` done on the loop before anything that is asked for later.
+    def post(self, function: Callable[[], object]) -> None:
+        """Have a synchronous function called on the loop before anything that is asked for later.
 
         It must not raise. Nothing happens if the loop ends first.
         """
-        self._put(_Call(function, args))
+        self._put(function)
+
+    def give_up(self, call: Call) -> None:
+        """Want no answer any more; what nobody waits for is cancelled."""
+        call.given_up = True
+        self.post(partial(_cancel_if_given_up, call))
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let calls in until cancelled; those under way are cancelled with it."""
@@ -78,78 +104,101 @@ class Door:
             self._nursery = None
 
     def close(self) -> None:
-        """Refuse every call that was not let in; to be called when the loop has ended. Idempotent."""
+        """Refuse every call that was not let in; for when the loop has ended. Idempotent."""
         self._closed = True
         self._refuse()
 
-    def _put(self, call: _Call) -> None:
-        self._calls.append(call)
-        # The token is read after the call was put down, and the loop looks for calls after it gave the token: one of
-        # the two sees the other.
-        if self._token is not None:
+    def _put(self, item: Call | Callable[[], object]) -> None:
+        self._queue.append(item)
+        # Put down first, looked for second: on the loop's side the token is given, and the mark taken back, before the
+        # queue is emptied. So whatever this sees, one of the two sides sees the other.
+        token = self._token
+        if token is not None and not self._woken:
+            self._woken = True
             try:
-                self._token.run_sync_soon(self._let_in, idempotent=True)
+                token.run_sync_soon(self._let_in)
             except trio.RunFinishedError:
                 self._refuse()
         if self._closed:
             self._refuse()
 
     def _let_in(self) -> None:
+        self._woken = False
         nursery = self._nursery
         if nursery is None:
             return
-        together: dict[tuple[Any, ...], list[Future[Any]]] = {}
-        while self._calls:
-            call = self._calls.popleft()
-            if call.future is None:
-                call.function(*call.args)
-            elif call.shared:
-                together.setdefault((call.function, call.args), []).append(call.future)
+        together: dict[tuple[Any, ...], _Errand] = {}
+        while self._queue:
+            item = self._queue.popleft()
+            if not isinstance(item, Call):
+                item()
+            elif not item.given_up:
+                key = (item.function, item.args) if item.shared else (item,)
+                errand = together.setdefault(key, _Errand(self._answer))
+                errand.take(item)
+        for errand in together.values():
+            nursery.start_soon(errand.run)
+
+    def _answer(self, calls: Sequence[Call], result: Any, error: Exception | None) -> None:
+        """Keep the answers until everything that is ready now has added its own."""
+        if not self._answers and self._token is not None:
+            self._token.run_sync_soon(self._deliver)
+        self._answers += [(call, result, error) for call in calls if not call.given_up]
+
+    def _deliver(self) -> None:
+        answers, self._answers = self._answers, []
+        by_thread: dict[Carry | None, list[tuple[Call, Any, Exception | None]]] = {}
+        for answer in answers:
+            by_thread.setdefault(answer[0].caller.carry, []).append(answer)
+        for carry, theirs in by_thread.items():
+            if carry is None:
+                _settle(theirs)
             else:
-                nursery.start_soon(_attend, [call.future], call.function, call.args)
-        for (function, args), futures in together.items():
-            nursery.start_soon(_attend, futures, function, args)
+                with suppress(RuntimeError):  # a loop that is over waits for nothing
+                    carry(_settle, theirs)
 
     def _refuse(self) -> None:
-        while self._calls:
-            call = self._calls.popleft()
-            if call.future is not None:
-                _settle([call.future], DoorClosed("the engine's loop has ended"), None)
+        while self._queue:
+            item = self._queue.popleft()
+            if isinstance(item, Call):
+                self._answers.append((item, None, DoorClosed("the engine's loop has ended")))
+        self._deliver()
 
 
-async def _attend(
-    futures: Sequence[Future[Any]], function: Callable[..., Awaitable[Any]], args: tuple[Any, ...]
-) -> None:
-    scope = trio.CancelScope()
-    cancel = partial(_cancel, trio.lowlevel.current_trio_token(), scope, futures)
-    for future in futures:
-        future.add_done_callback(cancel)
-    error: Exception | None = DoorClosed("the engine's loop ended before the call was answered")
-    result = None
-    try:
-        with scope:
-            try:
-                result, error = await function(*args), None
-            except Exception as raised:  # noqa: BLE001 - whoever called is to have it
-                error = raised
-    finally:
-        _settle(futures, error, result)
+class _Errand:
+    """What some equal calls want, done once."""
+
+    def __init__(self, answer: Callable[[Sequence[Call], Any, Exception | None], None]) -> None:
+        self._answer = answer
+        self._calls: list[Call] = []
+        self._scope = trio.CancelScope()
+
+    def take(self, call: Call) -> None:
+        call.errand = self
+        self._calls.append(call)
+
+    def cancel_if_given_up(self) -> None:
+        if all(call.given_up for call in self._calls):
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        error: Exception | None = DoorClosed("the engine's loop ended before the call was answered")
+        result = None
+        try:
+            with self._scope:
+                try:
+                    result, error = await self._calls[0].function(*self._calls[0].args), None
+                except Exception as raised:  # noqa: BLE001 - whoever called is to have it
+                    error = raised
+        finally:
+            self._answer(self._calls, result, error)
 
 
-def _settle(futures: Sequence[Future[Any]], error: Exception | None, result: Any) -> None:
-    for future in futures:
-        if not future.set_running_or_notify_cancel():
-            continue
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+def _settle(answers: Sequence[tuple[Call, Any, Exception | None]]) -> None:
+    for call, result, error in answers:
+        call.caller.settle(result, error)
 
 
-def _cancel(
-    token: trio.lowlevel.TrioToken, scope: trio.CancelScope, futures: Sequence[Future[Any]], last: Future[Any]
-) -> None:
-    """Cancel what nobody waits for any more."""
-    if last.cancelled() and all(future.cancelled() for future in futures):
-        with suppress(trio.RunFinishedError):
-            token.run_sync_soon(scope.cancel)
+def _cancel_if_given_up(call: Call) -> None:
+    if call.errand is not None:
+        call.errand.cancel_if_given_up()

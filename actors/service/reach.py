@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from actors.service.background import BackgroundEngine
 from actors.service.desk import Desk, Home
-from actors.service.waiting import Closing, blocking_outcome, on_a_loop, outcome
+from actors.service.door import Call, Nobody
+from actors.service.waiting import Closing, ask, ask_blocking, on_a_loop
 from actors.system import Engine
 
 T = TypeVar("T")
@@ -57,20 +59,20 @@ class Far:
 
     def post(self, function: Callable[..., object], *args: Any) -> None:
         """Put it into the queue; it is done once the engine runs."""
-        self._engine.loop.door.post(function, *args)
+        self._engine.loop.door.post(partial(function, *args))
 
     def warm(self, desk: Desk) -> None:
         """Start the thread, and have the desk's markets followed there."""
         self._engine.start()
-        self._engine.loop.door.submit(desk.warm)
+        self._engine.loop.door.submit(Call(Nobody(), desk.warm, ()))
 
     async def call(self, function: Callable[..., Awaitable[T]], *args: Any, shared: bool = False) -> T:
         """Call through the door, and wait on the caller's loop."""
-        return await outcome(self._engine.loop.door.submit(function, *args, shared=shared))
+        return await ask(self._engine.loop.door, function, *args, shared=shared)
 
     def call_blocking(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Call through the door, and block."""
-        return blocking_outcome(self._engine.loop.door.submit(function, *args))
+        return ask_blocking(self._engine.loop.door, function, *args)
 
     def close(self) -> Closing:
         """Close the engine if it is the service's own; one that was handed over goes on."""

@@ -1,15 +1,16 @@
-"""Waiting for a future of another thread, on whichever loop the caller runs, or on none."""
+"""Waiting for what is done on another loop: on whichever loop the caller runs, or on none."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
-from functools import partial
 from typing import Any, TypeVar
 
 import trio
+
+from actors.service.door import Call, Carry, Door
 
 T = TypeVar("T")
 
@@ -25,35 +26,84 @@ def on_a_loop() -> bool:
     return True
 
 
-async def outcome(future: Future[T]) -> T:
-    """The future's result or exception; being cancelled while waiting cancels the future."""
-    if trio.lowlevel.in_trio_task():
-        return await _on_trio(future)
-    return await asyncio.wrap_future(future)
-
-
-def blocking_outcome(future: Future[T]) -> T:
-    """The same for synchronous code; an interrupted wait cancels the future."""
+async def ask(door: Door, function: Callable[..., Awaitable[T]], *args: Any, shared: bool = False) -> T:
+    """``await function(*args)`` behind the door, on asyncio or trio; cancelled there when it is cancelled here."""
+    caller = _TrioCaller() if trio.lowlevel.in_trio_task() else _AsyncioCaller()
+    call = Call(caller, function, args, shared=shared)
+    door.submit(call)
     try:
-        return future.result()
-    finally:
-        future.cancel()
+        answer: T = await caller.answer()
+    except BaseException:
+        door.give_up(call)
+        raise
+    return answer
 
 
-async def _on_trio(future: Future[T]) -> T:
-    done = trio.Event()
-    token = trio.lowlevel.current_trio_token()
-
-    def wake(_: Future[T]) -> None:
-        with suppress(trio.RunFinishedError):
-            token.run_sync_soon(done.set)
-
-    future.add_done_callback(wake)
+def ask_blocking(door: Door, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """The same for code on no loop; an interrupted wait cancels it."""
+    caller = _ThreadCaller()
+    call = Call(caller, function, args)
+    door.submit(call)
     try:
-        await done.wait()
-    finally:
-        future.cancel()
-    return future.result()
+        answer: T = caller.future.result()
+    except BaseException:
+        door.give_up(call)
+        raise
+    return answer
+
+
+class _AsyncioCaller:
+    """A task of an asyncio loop."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.carry: Carry | None = loop.call_soon_threadsafe
+        self._future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        if self._future.done():
+            return
+        if error is None:
+            self._future.set_result(result)
+        else:
+            self._future.set_exception(error)
+
+    async def answer(self) -> Any:
+        return await self._future
+
+
+class _TrioCaller:
+    """A task of a trio loop, another one than the one behind the door."""
+
+    def __init__(self) -> None:
+        self.carry: Carry | None = trio.lowlevel.current_trio_token().run_sync_soon
+        self._settled = trio.Event()
+        self._result: Any = None
+        self._error: Exception | None = None
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        self._result, self._error = result, error
+        self._settled.set()
+
+    async def answer(self) -> Any:
+        await self._settled.wait()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+class _ThreadCaller:
+    """A thread without a loop."""
+
+    def __init__(self) -> None:
+        self.carry: Carry | None = None
+        self.future: Future[Any] = Future()
+
+    def settle(self, result: Any, error: Exception | None) -> None:
+        if error is None:
+            self.future.set_result(result)
+        else:
+            self.future.set_exception(error)
 
 
 class Closing:
@@ -70,14 +120,14 @@ class Closing:
         return self._wait().__await__()
 
     async def _wait(self) -> None:
-        # A future of its own: who gives up waiting must not undo the end for the others.
-        waiter: Future[None] = Future()
-        self._over.add_done_callback(partial(_pass_on, waiter))
-        await outcome(waiter)
+        caller = _TrioCaller() if trio.lowlevel.in_trio_task() else _AsyncioCaller()
+
+        def tell(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # a loop that is over waits for nothing
+                if caller.carry is not None:
+                    caller.carry(caller.settle, None, None)
+
+        self._over.add_done_callback(tell)
+        await caller.answer()
         if self._last is not None:
             self._last()
-
-
-def _pass_on(waiter: Future[None], _: Future[None]) -> None:
-    if waiter.set_running_or_notify_cancel():
-        waiter.set_result(None)
