@@ -6,6 +6,7 @@ The budget for all of it belongs to the caller (`websocket.open_session`), which
 import ipaddress
 import socket
 import ssl
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -81,6 +82,16 @@ def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     if ca_file is not None:
         context.load_verify_locations(ca_file)
     return context
+
+
+@cache
+def shared_tls_context(ca_file: str | None = None) -> ssl.SSLContext:
+    """The `tls_context` of every engine of this process; whoever changes it changes it for all of them.
+
+    One for each engine would cost 20 ms and half a megabyte outside of Python's own memory, and what a closed engine
+    leaves to the garbage collector counts as next to nothing there.
+    """
+    return tls_context(ca_file)
 
 
 async def dial(url: str, *, ssl_context: ssl.SSLContext | None = None, allow_plain: bool = False) -> trio.abc.Stream:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import cache
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -132,7 +133,7 @@ class VenueRest:
         self._searches: dict[str, str] = {}
         self._client = httpx.AsyncClient(
             transport=transport,
-            verify=True if settings.ca_file is None else ssl.create_default_context(cafile=settings.ca_file),
+            verify=_authorities(settings.ca_file),
             headers={
                 "User-Agent": settings.user_agent,
                 "Accept": "application/json",
@@ -313,6 +314,12 @@ def _family(slug: str) -> str:
 def _checked(name: str, pattern: str) -> None:
     if not re.fullmatch(pattern, name):
         raise ValueError(f"no id of the venue: {excerpt(name)!r}")
+
+
+@cache
+def _authorities(ca_file: str | None) -> ssl.SSLContext:
+    """Read once for all engines of this process (see `dial.shared_tls_context`)."""
+    return httpx.create_ssl_context(trust_env=False) if ca_file is None else ssl.create_default_context(cafile=ca_file)
 
 
 def _base_url(url: str) -> str:

@@ -15,7 +15,7 @@ from actors.cast import Cast
 from actors.child import ChildSpec
 from actors.clock import Clock
 from actors.crash import unwrapped
-from actors.dial import dial, tls_context
+from actors.dial import dial, shared_tls_context
 from actors.discovery import DiscoveryActor
 from actors.health import EngineHealth
 from actors.hub import Hub, Subscription
@@ -242,7 +242,7 @@ class Engine:
             url=settings.venue.websocket_url,
             feed=feed,
             user_agent=settings.venue.user_agent,
-            dial=ports.dial or partial(dial, ssl_context=tls_context(settings.venue.ca_file)),
+            dial=ports.dial or partial(dial, ssl_context=shared_tls_context(settings.venue.ca_file)),
             limiter=ConnectLimiter(self.clock, rate_per_s=feed.connects_per_s, burst=feed.connects_burst),
             clock=self.clock,
             rng=ports.rng,

@@ -11,7 +11,7 @@ import trio
 import trustme
 from trio.testing import MockClock
 
-from actors.dial import Address, dial, parse_url, tls_context
+from actors.dial import Address, dial, parse_url, shared_tls_context, tls_context
 from actors.faults import FaultKind, FeedFault
 from actors.websocket import SessionLimits, open_session
 from tests.actors.raw_server import RawPeer, ignore, on_loopback, open_descriptors, text
@@ -373,6 +373,15 @@ def test_default_context_is_strict() -> None:
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_engines_share_one_context_and_others_get_their_own(authority: trustme.CA) -> None:
+    with authority.cert_pem.tempfile() as ca_file:
+        shared = shared_tls_context(ca_file)
+        assert shared_tls_context(ca_file) is shared
+        assert tls_context(ca_file) is not shared
+    assert shared_tls_context() is not shared
+    assert shared_tls_context().verify_mode is ssl.CERT_REQUIRED
 
 
 async def test_lax_contexts_are_refused_before_anything_is_sent() -> None:

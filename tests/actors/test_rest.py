@@ -1,4 +1,5 @@
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -449,6 +450,16 @@ async def test_a_certificate_authority_of_ones_own_replaces_the_usual_ones() -> 
         await rest.aclose()
     with pytest.raises(FileNotFoundError):
         VenueRest(VenueSettings(ca_file="/nowhere/ca.pem"), request_s=1.0)
+
+
+async def test_authorities_are_read_once_for_all_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[object] = []
+    original = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda **given: read.append(given) or original(**given))
+    with trustme.CA().cert_pem.tempfile() as path:
+        for _ in range(2):
+            await VenueRest(VenueSettings(ca_file=path), request_s=1.0).aclose()
+    assert read == [{"cafile": path}]
 
 
 # Real sockets: what a transport in memory cannot show.
