@@ -62,6 +62,9 @@ class Call:
         self.errand: _Errand | None = None
 
 
+_Answer = tuple[Call, Any, Exception | None]
+
+
 class Door:
     """One door into one trio loop; calls made before ``run`` are done once it runs.
 
@@ -70,7 +73,7 @@ class Door:
 
     def __init__(self) -> None:
         self._queue: deque[Call | Callable[[], object]] = deque()
-        self._answers: list[tuple[Call, Any, Exception | None]] = []
+        self._answers: list[_Answer] = []
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
         self._woken = False
@@ -94,14 +97,16 @@ class Door:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Let calls in until cancelled; those under way are cancelled with it."""
-        try:
-            async with trio.open_nursery() as self._nursery:
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            # Nobody is let in after this block: a nursery whose last task has ended takes no more.
+            try:
                 self._token = trio.lowlevel.current_trio_token()
                 self._let_in()
                 task_status.started()
                 await trio.sleep_forever()
-        finally:
-            self._nursery = None
+            finally:
+                self._nursery = None
 
     def close(self) -> None:
         """Refuse every call that was not let in; for when the loop has ended. Idempotent."""
@@ -119,6 +124,9 @@ class Door:
                 token.run_sync_soon(self._let_in)
             except trio.RunFinishedError:
                 self._refuse()
+            except BaseException:  # Ctrl-C just here must not leave the loop asleep for good
+                self._woken = False
+                raise
         if self._closed:
             self._refuse()
 
@@ -147,22 +155,17 @@ class Door:
 
     def _deliver(self) -> None:
         answers, self._answers = self._answers, []
-        by_thread: dict[Carry | None, list[tuple[Call, Any, Exception | None]]] = {}
-        for answer in answers:
-            by_thread.setdefault(answer[0].caller.carry, []).append(answer)
-        for carry, theirs in by_thread.items():
-            if carry is None:
-                _settle(theirs)
-            else:
-                with suppress(RuntimeError):  # a loop that is over waits for nothing
-                    carry(_settle, theirs)
+        _hand_back(answers)
 
     def _refuse(self) -> None:
-        while self._queue:
-            item = self._queue.popleft()
-            if isinstance(item, Call):
-                self._answers.append((item, None, DoorClosed("the engine's loop has ended")))
-        self._deliver()
+        # Several threads may be at it: each hands back what it took itself.
+        refused: list[_Answer] = []
+        with suppress(IndexError):
+            while True:
+                item = self._queue.popleft()
+                if isinstance(item, Call):
+                    refused.append((item, None, DoorClosed("the engine's loop has ended")))
+        _hand_back(refused)
 
 
 class _Errand:
@@ -194,7 +197,20 @@ class _Errand:
             self._answer(self._calls, result, error)
 
 
-def _settle(answers: Sequence[tuple[Call, Any, Exception | None]]) -> None:
+def _hand_back(answers: Sequence[_Answer]) -> None:
+    """Settle them, all those of one thread at once."""
+    by_thread: dict[Carry | None, list[_Answer]] = {}
+    for answer in answers:
+        by_thread.setdefault(answer[0].caller.carry, []).append(answer)
+    for carry, theirs in by_thread.items():
+        if carry is None:
+            _settle(theirs)
+        else:
+            with suppress(RuntimeError):  # a loop that is over waits for nothing
+                carry(_settle, theirs)
+
+
+def _settle(answers: Sequence[_Answer]) -> None:
     for call, result, error in answers:
         call.caller.settle(result, error)
 
