@@ -16,7 +16,7 @@ from engine.coverage import Coverage
 from engine.errors import WireError
 from engine.events import BookSnapshot, Event, Level, LevelChange, PriceChange, Trade
 from engine.markets import Market, Outcome
-from engine.records import Connected, Disconnected, Frame, Record
+from engine.records import Connected, Disconnected, Frame, Record, Unfollowed
 from engine.units import price_usd, shares, to_ns, to_seconds
 from engine.wire import decode
 
@@ -34,19 +34,14 @@ class Collected:
 
 
 class Collection:
-    """Collects from ``start_ns`` on what a tap of the engine shows of one market.
+    """Collects from now on what a tap of the engine shows of one market."""
 
-    ``connected`` says whether its feed is up already.
-    """
-
-    def __init__(self, engine: Engine, name: str, *, connected: bool) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._name = name
         self._start_ns = engine.clock.now_ns()
         self._found = Collected()
         self._coverage = Coverage(stale_after_ns=to_ns(engine.settings.scoring.stale_after_s))
-        if connected:
-            self._coverage.connected(self._start_ns)
 
     def take(self, key: str, record: Record) -> None:
         """See one record; those of other markets pass by."""
@@ -54,7 +49,7 @@ class Collection:
             return
         if isinstance(record, Connected):
             self._coverage.connected(record.at_ns)
-        elif isinstance(record, Disconnected):
+        elif isinstance(record, Disconnected | Unfollowed):
             self._coverage.disconnected(record.at_ns)
         elif isinstance(record, Frame):
             self._take_frame(record)
@@ -74,6 +69,9 @@ class Collection:
             events = error.events
         heard = [self._take_event(event, market, frame.at_ns) for event in events]
         if any(heard):
+            # A socket that was up before the collection began is known by what it says.
+            if not self._coverage.connected_now:
+                self._coverage.connected(frame.at_ns)
             self._coverage.event(frame.at_ns)
 
     def _take_event(self, event: Event, market: Market, at_ns: int) -> bool:

@@ -31,8 +31,6 @@ ABSENT: Final = ("not_followed", "actor_down")
 
 LOOK_AGAIN_S: Final = 0.25
 
-CONNECTED: Final = (FeedState.SUBSCRIBED, FeedState.LIVE, FeedState.STALE)
-
 
 class Home(Protocol):
     """Where the engine is; ``EngineLoop`` is one."""
@@ -42,18 +40,28 @@ class Home(Protocol):
 
 
 class _Watched:
-    """One market the desk looks at; followed again whenever the engine was replaced."""
+    """One market the desk looks at; followed again whenever the engine was replaced.
+
+    The engine may know the market by another name already. What speaks for it is held, too, lest it go when whoever
+    named it that way does, and the window with it.
+    """
 
     def __init__(self, follow: FollowSettings) -> None:
         self.follow = follow
         self._engine: Engine | None = None
-        self._hold: Hold | None = None
+        self._holds: dict[str, Hold] = {}
         self._held_ns = 0
+        self._released = False
 
     def hold(self, engine: Engine) -> None:
-        """Have it followed, and so warmed."""
-        if engine is not self._engine:
-            self._engine, self._hold, self._held_ns = engine, engine.hold(self.follow), engine.clock.now_ns()
+        """Have it followed, and so warmed, unless it was released already."""
+        if engine is not self._engine and not self._released:
+            self._engine, self._held_ns = engine, engine.clock.now_ns()
+            self._holds = {self.follow.name: engine.hold(self.follow)}
+
+    def _hold_speaker(self, engine: Engine, key: str) -> None:
+        if self.follow.series is None and key not in self._holds and not self._released:
+            self._holds[key] = engine.hold(key)
 
     async def ask(self, engine: Engine) -> MarketSignals:
         """The signal of this instant."""
@@ -61,22 +69,33 @@ class _Watched:
         until_ns = self._held_ns + to_ns(APPEAR_S)
         while True:
             signal = await engine.get_market_score(self.follow.name)
+            if engine.key_of(self.follow.name) not in (signal.target, None):
+                continue  # the series rolled over meanwhile
             if signal.reason not in ABSENT or signal.as_of_ns >= until_ns:
+                self._hold_speaker(engine, signal.target)
                 return signal
             await trio.sleep(APPEAR_S / APPEAR_LOOKS)
 
-    def settled(self, engine: Engine, signal: MarketSignals) -> bool:
+    def warm(self, engine: Engine, signal: MarketSignals) -> bool:
         """Whether a collection that began when this market was first followed would be over by now."""
+        covered = signal.window.coverage >= 1.0 or signal.signal_type is SignalType.MARKET_CLOSED
+        return covered or self._age_ns(engine, signal) >= to_ns(engine.settings.scoring.window_s)
+
+    def settled(self, engine: Engine, signal: MarketSignals) -> bool:
+        """Whether waiting longer is not worth it: it is warm, or has been unavailable for long enough."""
+        unavailable = signal.signal_type is SignalType.MARKET_UNAVAILABLE
+        tired = unavailable and self._age_ns(engine, signal) >= to_ns(PATIENCE_S)
+        return tired or self.warm(engine, signal)
+
+    def _age_ns(self, engine: Engine, signal: MarketSignals) -> int:
         since_ns = engine.followed_ns(self.follow.name)
-        age_ns = signal.as_of_ns - (self._held_ns if since_ns is None else since_ns)
-        if signal.signal_type in REFUSALS:
-            return signal.signal_type is SignalType.MARKET_CLOSED or age_ns >= to_ns(PATIENCE_S)
-        return signal.window.coverage >= 1.0 or age_ns >= to_ns(engine.settings.scoring.window_s)
+        return signal.as_of_ns - (self._held_ns if since_ns is None else since_ns)
 
     def release(self) -> None:
         """Look no more."""
-        if self._hold is not None:
-            self._hold.release()
+        self._released = True
+        for hold in self._holds.values():
+            hold.release()
 
 
 class Desk:
@@ -86,12 +105,17 @@ class Desk:
     one goes on answering, unless it is closed or unavailable.
     """
 
-    def __init__(self, home: Home, settings: Settings, tokens: TokenLookup | None = None) -> None:
+    def __init__(self, home: Home, settings: Settings) -> None:
         self._home = home
         self.settings = settings
-        self._tokens = tokens
+        self._tokens: TokenLookup | None = None
         self._current: _Watched | None = None
         self._incoming: _Watched | None = None
+        self._left = False
+
+    def find(self, tokens: TokenLookup) -> None:
+        """Look at the market of these token ids, unless another one is named."""
+        self._tokens = tokens
 
     def switch(self, follow: FollowSettings) -> None:
         """Look at another market, as soon as it is warm; at once if there is none yet."""
@@ -110,6 +134,8 @@ class Desk:
         """Have what is looked at followed, without asking anything yet."""
         engine = await self._home.engine()
         if engine is not None:
+            if self._current is None:
+                await self._identified(engine)
             self.warm_on(engine)
 
     def warm_on(self, engine: Engine) -> None:
@@ -124,14 +150,15 @@ class Desk:
             if watched is not None:
                 watched.release()
         self._current = self._incoming = self._tokens = None
+        self._left = True
 
     async def score(self, max_wait_s: float | None) -> MarketSignals:
         """The signal of the market, once its window is covered or the time is up, ``window_s`` at most."""
         try:
             return await self._score(max_wait_s)
         except Exception as error:  # noqa: BLE001 - a bug of ours; the bot gets a record all the same
-            default_logger().exception("service.failed", error_type=type(error).__name__, error=summary(error))
-            return refusal(self.settings, None if self._current is None else self._current.follow, "internal_error")
+            _tell(error)
+            return self._refusal("internal_error")
 
     async def _score(self, max_wait_s: float | None) -> MarketSignals:
         window_s = self.settings.scoring.window_s
@@ -146,16 +173,16 @@ class Desk:
     async def _look(self) -> tuple[MarketSignals, bool]:
         engine = await self._home.engine()
         if engine is None:
-            return refusal(self.settings, None if self._current is None else self._current.follow, "engine_down"), True
+            return self._refusal("engine_down"), True
         current = self._current or await self._identified(engine)
         if isinstance(current, str):
             tired = self._tokens is None or self._tokens.asked_for_s() >= PATIENCE_S
-            return refusal(self.settings, None, current), tired or current == UNKNOWN
+            return self._refusal(current), tired or current == UNKNOWN
         incoming = self._incoming
         if incoming is not None:
             fresh = await incoming.ask(engine)
             signal = await current.ask(engine)
-            if signal.signal_type not in REFUSALS and not incoming.settled(engine, fresh):
+            if signal.signal_type not in REFUSALS and not incoming.warm(engine, fresh):
                 return signal, current.settled(engine, signal)
             self._promote(incoming)
             return fresh, incoming.settled(engine, fresh)
@@ -165,9 +192,13 @@ class Desk:
     async def _identified(self, engine: Engine) -> _Watched | str:
         """The market of the token ids, followed from now on, or why it cannot be."""
         found = "no_market" if self._tokens is None else await self._tokens.find(engine)
-        if not isinstance(found, str):
-            self.switch(found)
+        # Meanwhile another market may have been named, or everything been left.
+        if isinstance(found, FollowSettings) and self._current is None and not self._left:
+            self._current = _Watched(found)
         return self._current or str(found)
+
+    def _refusal(self, reason: str) -> MarketSignals:
+        return refusal(self.settings, None if self._current is None else self._current.follow, reason)
 
     def _promote(self, incoming: _Watched) -> None:
         if self._incoming is incoming and self._current is not None:
@@ -176,33 +207,47 @@ class Desk:
 
     async def collect(self, what: FollowSettings | TokenLookup, duration_s: float) -> Collected:
         """The events of a market from now on, for so long or until it is closed."""
-        engine = await self._home.engine()
-        follow = await what.find(engine) if isinstance(what, TokenLookup) and engine is not None else what
-        if engine is None or not isinstance(follow, FollowSettings):
+        try:
+            engine = await self._home.engine()
+            return Collected() if engine is None else await self._collect(engine, what, duration_s)
+        except Exception as error:  # noqa: BLE001 - as above; nothing was collected that could be relied on
+            _tell(error)
             return Collected()
-        return await self._collect(engine, follow, duration_s)
+
+    async def _collect(self, engine: Engine, what: FollowSettings | TokenLookup, duration_s: float) -> Collected:
+        with trio.move_on_after(duration_s) as scope:
+            follow = await self._named(engine, what)
+        if scope.cancelled_caught or follow is None:
+            return Collected()
+        watched, collection = _Watched(follow), Collection(engine, follow.name)
+        stop = engine.tap(collection.take)
+        try:
+            with trio.move_on_at(scope.deadline):
+                await self._until_closed(engine, watched)
+        finally:
+            stop()
+            watched.release()
+        return collection.collected(engine.clock.now_ns())
+
+    async def _named(self, engine: Engine, what: FollowSettings | TokenLookup) -> FollowSettings | None:
+        """The market that is meant, asked for until the venue tells; ``None`` if there is no such market."""
+        while isinstance(what, TokenLookup) and not self._left:
+            found = await what.find(engine)
+            if isinstance(found, FollowSettings) or found == UNKNOWN:
+                return found if isinstance(found, FollowSettings) else None
+            await trio.sleep(LOOK_AGAIN_S)
+        return what if isinstance(what, FollowSettings) else None
 
     async def _until_closed(self, engine: Engine, watched: _Watched) -> None:
-        while True:
+        while not self._left:
             signal = await watched.ask(engine)
             if signal.signal_type is SignalType.MARKET_CLOSED:
                 return
             await trio.sleep(LOOK_AGAIN_S)
 
-    async def _collect(self, engine: Engine, follow: FollowSettings, duration_s: float) -> Collected:
-        watched = _Watched(follow)
-        try:
-            signal = await watched.ask(engine)
-            collection = Collection(engine, follow.name, connected=signal.quality.feed_state in CONNECTED)
-            stop = engine.tap(collection.take)
-            try:
-                with trio.move_on_after(duration_s):
-                    await self._until_closed(engine, watched)
-            finally:
-                stop()
-            return collection.collected(engine.clock.now_ns())
-        finally:
-            watched.release()
+
+def _tell(error: Exception) -> None:
+    default_logger().exception("service.failed", error_type=type(error).__name__, error=summary(error))
 
 
 def refusal(settings: Settings, follow: FollowSettings | None, reason: str) -> MarketSignals:

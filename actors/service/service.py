@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Any, Self
 
@@ -57,15 +58,14 @@ class MarketMicrostructureService:
     ) -> None:
         self.condition_id = condition_id
         self.settings = settings_of(settings) if engine is None or settings is not None else engine.settings
-        self._token_ids = tuple(token_ids or ())
+        self._token_ids = token_ids or ()
         self._outcomes: dict[str, Outcome] = dict(zip(self._token_ids, Outcome, strict=False))
-        self._closed = False
-        self._begun = self._named = False
+        self._closed = self._begun = False
+        self._market: FollowSettings | TokenLookup | None = None
         own = engine is None
         given = BackgroundEngine(self.settings) if engine is None else engine
         self._reach: Reach = Near(given) if isinstance(given, Engine) else Far(given, own=own)
-        tokens = _token_lookup(self._token_ids) if self._token_ids else None
-        self._desk = Desk(self._reach.home, given.settings, tokens)
+        self._desk = Desk(self._reach.home, given.settings)
         self._forgotten = weakref.finalize(self, self._reach.post, self._desk.leave)
         self._forgotten.atexit = False
 
@@ -103,9 +103,7 @@ class MarketMicrostructureService:
         ``condition_id`` it is the market of this service. A collection ends early when the market is closed.
         """
         self._ready()
-        name = condition_id or self.condition_id
-        what = _token_lookup(self._token_ids) if name is None else _follow_settings(name)
-        return await self._collected(what, duration_seconds)
+        return await self._collected(_follow_settings(condition_id) if condition_id else None, duration_seconds)
 
     async def collect_market_data_with_token_ids(
         self, token_ids: Sequence[str], duration_seconds: float = 120
@@ -159,12 +157,13 @@ class MarketMicrostructureService:
         """Start the engine and follow the market, so that it is warm when it is asked for; returns at once."""
         self._ready()
         if not self._begun:
-            follow = self._first()
-            self._begun = True
-            if follow is not None:
-                self._named = True
-                self._reach.post(self._desk.switch, follow)
+            self._market = self._first()
+            if isinstance(self._market, TokenLookup):
+                self._reach.post(self._desk.find, self._market)
+            elif self._market is not None:
+                self._reach.post(self._desk.switch, self._market)
             self._reach.warm(self._desk)
+            self._begun = True  # not sooner: a second thread would ask before the market is named
 
     def close(self) -> Closing:
         """Let go of the market, and end the engine unless it was handed over. Idempotent.
@@ -195,39 +194,50 @@ class MarketMicrostructureService:
     def _ready(self) -> None:
         if self._closed:
             raise ServiceClosed("the service is closed")
+        if self._reach.closed:
+            raise ServiceClosed("the engine of the service is closed")
 
     def _begin(self, max_wait_s: float | None) -> None:
         self._ready()
         if max_wait_s is not None and not max_wait_s >= 0:
             raise ValueError(f"max_wait_s must be 0 or more, not {max_wait_s!r}")
         self.start()
-        if not (self._named or self._token_ids):
-            raise ValueError("no market: pass condition_id, or call set_market() or follow()")
+        self._named()
 
-    def _first(self) -> FollowSettings | None:
+    def _named(self) -> FollowSettings | TokenLookup:
+        if self._market is None:
+            raise ValueError("no market: pass condition_id or token_ids, or call set_market() or follow()")
+        return self._market
+
+    def _first(self) -> FollowSettings | TokenLookup | None:
         """What the constructor named, or the one market that the settings do."""
         if self.condition_id is not None:
             return _follow_settings(self.condition_id)
+        if self._token_ids:
+            return _token_lookup(self._token_ids)
         follow = self._desk.settings.follow
-        return follow[0] if len(follow) == 1 and not self._token_ids else None
+        return follow[0] if len(follow) == 1 else None
 
     def _switch(self, name: str) -> None:
         self._ready()
         follow = _follow_settings(name)
-        self._begun = self._named = True
         self._reach.post(self._desk.switch, follow)
         self._reach.warm(self._desk)
+        self._market, self._begun = follow, True
         self.condition_id = follow.condition_id
 
-    async def _collected(self, what: FollowSettings | TokenLookup, duration_s: float) -> dict[str, Any]:
+    async def _collected(self, other: FollowSettings | TokenLookup | None, duration_s: float) -> dict[str, Any]:
+        """From the market of this service, or from another one."""
         if not 0 <= duration_s < inf:
             raise ValueError(f"duration_seconds must be 0 or more, not {duration_s!r}")
-        self.start()
-        try:
-            collected = await self._reach.call(self._desk.collect, what, float(duration_s))
-        except DoorClosed:
-            self._ready()
-            collected = Collected()
+        if other is None:
+            self.start()
+        else:
+            self._reach.warm(self._desk)
+        collected = Collected()
+        with suppress(DoorClosed):
+            collected = await self._reach.call(self._desk.collect, other or self._named(), float(duration_s))
+        self._ready()
         return asdict(collected, recurse=False)
 
     def _learned(self, signal: MarketSignals) -> MarketSignals:
@@ -241,8 +251,6 @@ class MarketMicrostructureService:
     def _left_alone(self) -> MarketSignals:
         """The answer when the loop ended during the call."""
         self._ready()
-        if self._reach.closed:
-            raise ServiceClosed("the engine was closed during the call")
         return refusal(self._desk.settings, None, "engine_down")
 
     def _outcome_of(self, asset_id: str) -> Outcome | None:
@@ -261,9 +269,11 @@ def _follow_settings(name: str) -> FollowSettings:
 
 
 def _token_lookup(token_ids: Sequence[Any]) -> TokenLookup:
+    if isinstance(token_ids, str):
+        raise ValueError(f"token_ids are a list of texts, not one text: {excerpt(token_ids)!r}")
     for token_id in token_ids:
         if not isinstance(token_id, str) or not re.fullmatch(ASSET_ID_PATTERN, token_id):
             raise ValueError(f"not a token id (decimal digits): {excerpt(str(token_id))!r}")
     if not token_ids:
-        raise ValueError("no market: pass condition_id or token_ids")
+        raise ValueError("no token ids")
     return TokenLookup(tuple(token_ids))
