@@ -2,11 +2,15 @@
 
 import math
 import time
+from collections.abc import Callable
 from typing import Self
 
 import trio
 
 NS_PER_S = 1_000_000_000
+
+BEHIND_S = 0.1
+"""So much of the wall's time a paced clock makes up for after a busy moment; the rest is lost to it."""
 
 
 def wall_ns() -> int:
@@ -53,3 +57,46 @@ class Clock:
 
     def _ns_at(self, trio_time: float) -> int:
         return self._wall_ns + round((trio_time - self._origin) * NS_PER_S)
+
+
+class PacedClock(trio.abc.Clock):
+    """A trio clock up to `rate` times faster than the wall, which stands still while the loop is at work.
+
+    Time passes only while every task waits, and never beyond the next deadline: whatever is due happens in its order
+    and at its time. A machine that is too busy makes it slower, where a clock that is tied to the wall would make
+    deadlines be missed. `wall` (seconds) stands in for the system's monotonic clock.
+    """
+
+    def __init__(self, rate: float, *, wall: Callable[[], float] = time.perf_counter) -> None:
+        if not 0 < rate < math.inf:
+            raise ValueError(f"the rate must be above 0: {rate!r}")
+        self._rate = rate
+        self._wall = wall
+        self._last = wall()
+        self._owed = 0.0  # what the wall is ahead, in seconds of this clock
+        self._now = 0.0
+        self._next: float | None = None
+
+    def start_clock(self) -> None:
+        """Begin at 0 (for trio)."""
+        self._last = self._wall()
+
+    def current_time(self) -> float:
+        """Seconds since the start; the same until all tasks wait again."""
+        if self._next is not None:
+            self._look_at_wall()
+            reached = min(self._now + self._owed, max(self._now, self._next))
+            self._owed -= reached - self._now
+            self._now, self._next = reached, None
+        return self._now
+
+    def deadline_to_sleep_time(self, deadline: float) -> float:
+        """How long to wait for it (for trio, which asks when all tasks wait)."""
+        self._look_at_wall()
+        self._next = deadline
+        return max(0.0, deadline - self._now - self._owed) / self._rate
+
+    def _look_at_wall(self) -> None:
+        wall = self._wall()
+        self._owed = min(self._owed + (wall - self._last) * self._rate, BEHIND_S * self._rate)
+        self._last = wall

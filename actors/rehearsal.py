@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 
 import trio
 from structlog.typing import FilteringBoundLogger
-from trio.testing import MockClock
 
-from actors.clock import Clock
+from actors.clock import Clock, PacedClock
 from actors.ports import Ports
 from actors.service import BackgroundEngine
 from actors.service.waiting import ask_blocking
@@ -27,8 +26,9 @@ T = TypeVar("T")
 class RehearsalEngine(BackgroundEngine):
     """A background engine against a stand-in venue of its own.
 
-    Time on its loop runs ``rate`` times faster than the wall and begins at ``start_s`` (epoch seconds; ``None``: now),
-    so with a rate of 60 a window of two minutes is covered in two seconds. ``options`` are the venue's.
+    Time on its loop runs ``rate`` times faster than the wall, or slower than that where the machine is too busy for it,
+    and begins at ``start_s`` (epoch seconds; ``None``: now). So with a rate of 60 a window of two minutes is covered in
+    two seconds. ``options`` are the venue's.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RehearsalEngine(BackgroundEngine):
         log: FilteringBoundLogger | None = None,
     ) -> None:
         self._stage = _Stage(start_s, options)
-        super().__init__(settings, world=self._stage.world, trio_clock=MockClock(rate=rate), log=log)
+        super().__init__(settings, world=self._stage.world, trio_clock=PacedClock(rate), log=log)
 
     def control(self, function: Callable[..., T], *args: Any) -> T:
         """The result of ``function(venue, *args)``, done on the venue's loop.

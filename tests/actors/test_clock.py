@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from actors.clock import NS_PER_S, Clock, wall_ns
+from actors.clock import BEHIND_S, NS_PER_S, Clock, PacedClock, wall_ns
 
 WALL_NS = 1_786_891_500_123_456_789
 
@@ -140,3 +140,84 @@ async def test_two_clocks_do_not_know_each_other(mock_clock: MockClock) -> None:
     late = Clock.anchored(WALL_NS)
     mock_clock.jump(1.0)
     assert (early.now_ns(), late.now_ns()) == (6 * NS_PER_S, WALL_NS + NS_PER_S)
+
+
+# The clock of a rehearsal.
+
+
+class Wall:
+    """The monotonic clock of a machine."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_a_paced_clock_runs_so_many_times_faster_while_all_wait() -> None:
+    wall = Wall()
+    clock = PacedClock(60.0, wall=wall)
+    assert clock.deadline_to_sleep_time(120.0) == 2.0
+    wall.now_s += 1.0 / 60
+    assert clock.current_time() == pytest.approx(1.0), "woken before its time"
+    assert clock.deadline_to_sleep_time(1.5) == pytest.approx(0.5 / 60)
+    wall.now_s += 0.5 / 60
+    assert clock.current_time() == pytest.approx(1.5)
+
+
+def test_a_paced_clock_stands_still_at_work() -> None:
+    wall = Wall()
+    clock = PacedClock(60.0, wall=wall)
+    wall.now_s += 5.0
+    assert clock.current_time() == 0.0
+    clock.deadline_to_sleep_time(10.0)
+    assert clock.current_time() == pytest.approx(BEHIND_S * 60), "a little of it is made up for, the rest is not"
+
+
+def test_a_paced_clock_never_passes_a_deadline() -> None:
+    wall = Wall()
+    clock = PacedClock(60.0, wall=wall)
+    clock.deadline_to_sleep_time(1.0)
+    wall.now_s += 0.05
+    assert clock.current_time() == 1.0
+    assert clock.deadline_to_sleep_time(2.0) == 0.0, "it is late: no waiting for the next one"
+    assert clock.current_time() == 2.0
+    assert clock.deadline_to_sleep_time(4.0) == pytest.approx(1.0 / 60)
+
+
+def test_a_paced_clock_does_not_go_back_to_a_deadline_that_is_over() -> None:
+    wall = Wall()
+    clock = PacedClock(1.0, wall=wall)
+    clock.deadline_to_sleep_time(5.0)
+    wall.now_s += 0.05
+    now_s = clock.current_time()
+    assert clock.deadline_to_sleep_time(now_s - 1.0) == 0.0
+    assert clock.current_time() == now_s
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_paced_clock_needs_a_rate(rate: float) -> None:
+    with pytest.raises(ValueError, match="the rate must be above 0"):
+        PacedClock(rate)
+
+
+def test_nothing_that_is_due_in_time_is_late_on_a_busy_machine() -> None:
+    async def answer(asked: trio.Event, done: trio.Event) -> None:
+        await asked.wait()
+        time.sleep(0.02)  # noqa: ASYNC251 - work: twenty seconds of this clock, far more than whoever asks waits
+        done.set()
+
+    async def ask() -> tuple[bool, float]:
+        asked, done = trio.Event(), trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(answer, asked, done)
+            await trio.sleep(60.0)
+            asked.set()
+            with trio.move_on_after(1.0) as waiting:
+                await done.wait()
+        return waiting.cancelled_caught, trio.current_time()
+
+    too_late, now_s = trio.run(ask, clock=PacedClock(1000.0))
+    assert not too_late
+    assert now_s == 60.0
