@@ -251,7 +251,8 @@ class MarketMicrostructureService:
     def _left_alone(self) -> MarketSignals:
         """The answer when the loop ended during the call."""
         self._ready()
-        return refusal(self._desk.settings, None, "engine_down")
+        named = self._market if isinstance(self._market, FollowSettings) else None
+        return refusal(self._desk.settings, named, "engine_down")
 
     def _outcome_of(self, asset_id: str) -> Outcome | None:
         outcome = self._outcomes.get(asset_id)

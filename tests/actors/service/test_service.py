@@ -18,6 +18,7 @@ import trio.testing
 from attrs import evolve
 
 from actors import BackgroundEngine, MarketMicrostructureService, RehearsalEngine, ServiceClosed
+from actors.ports import Ports
 from actors.service.background import THREAD_NAME
 from actors.system import Engine, open_engine
 from engine.botrecord import BotRecord
@@ -633,6 +634,31 @@ def test_a_bug_of_ours_is_a_neutral_answer_on_any_loop(
     logged = [record.getMessage() for record in caplog.records if "service.failed" in record.getMessage()]
     assert len(logged) == 2
     assert all("ZeroDivisionError" in line for line in logged)
+
+
+def test_a_thread_that_failed_is_no_exception_either(caplog: pytest.LogCaptureFixture) -> None:
+    @asynccontextmanager
+    async def nowhere() -> AsyncIterator[Ports]:
+        if caplog:
+            raise ZeroDivisionError("planted")
+        yield Ports()
+
+    async def bot(service: MarketMicrostructureService) -> MarketSignals:
+        assert await service.collect_market_data(FIFTEEN, 10) == {
+            "trades": [],
+            "book_snapshots": [],
+            "price_changes": [],
+            "collection_duration": 0.0,
+        }
+        return await service.get_market_score()
+
+    with BackgroundEngine(elsewhere(), world=nowhere) as engine:
+        service = MarketMicrostructureService(condition_id=FIFTEEN, engine=engine)
+        for signal in (service.score(), asyncio.run(bot(service)), trio.run(bot, service), service.score(max_wait_s=0)):
+            signal.validate()
+            assert (signal.signal_type, signal.reason) == ("MARKET_UNAVAILABLE", "engine_down")
+            assert signal.slug == FIFTEEN
+    assert [record.levelname for record in caplog.records if "thread_failed" in record.getMessage()] == ["CRITICAL"]
 
 
 @pytest.mark.socket
