@@ -7,7 +7,7 @@ import dataclasses
 import gc
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC
 from pathlib import Path
 from typing import Any, TypeVar
@@ -636,13 +636,17 @@ def test_a_bug_of_ours_is_a_neutral_answer_on_any_loop(
     assert all("ZeroDivisionError" in line for line in logged)
 
 
-def test_a_thread_that_failed_is_no_exception_either(caplog: pytest.LogCaptureFixture) -> None:
-    @asynccontextmanager
-    async def nowhere() -> AsyncIterator[Ports]:
-        if caplog:
-            raise ZeroDivisionError("planted")
-        yield Ports()
+class Nowhere(AbstractAsyncContextManager[Ports]):
+    """A world that cannot be entered."""
 
+    async def __aenter__(self) -> Ports:
+        raise ZeroDivisionError("planted")
+
+    async def __aexit__(self, *_: object) -> None:
+        pytest.fail("entered")
+
+
+def test_a_thread_that_failed_is_no_exception_either(caplog: pytest.LogCaptureFixture) -> None:
     async def bot(service: MarketMicrostructureService) -> MarketSignals:
         assert await service.collect_market_data(FIFTEEN, 10) == {
             "trades": [],
@@ -652,7 +656,7 @@ def test_a_thread_that_failed_is_no_exception_either(caplog: pytest.LogCaptureFi
         }
         return await service.get_market_score()
 
-    with BackgroundEngine(elsewhere(), world=nowhere) as engine:
+    with BackgroundEngine(elsewhere(), world=Nowhere) as engine:
         service = MarketMicrostructureService(condition_id=FIFTEEN, engine=engine)
         for signal in (service.score(), asyncio.run(bot(service)), trio.run(bot, service), service.score(max_wait_s=0)):
             signal.validate()
