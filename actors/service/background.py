@@ -11,7 +11,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, Final, Self
@@ -35,7 +35,7 @@ OPENING_S: Final = 5.0
 """How long a call waits for an engine that is about to run."""
 
 REOPEN_S: Final = (1.0, 60.0)
-"""Pause before a failed engine is replaced: at first, doubling, and at most."""
+"""Pause before a failed engine is replaced: at first, doubling, and at most; at first again after a longer life."""
 
 AT_EXIT_S: Final = 6.0
 """How long the end of the interpreter waits for an engine nobody closed."""
@@ -83,8 +83,9 @@ class EngineLoop:
 
     async def engine(self) -> Engine | None:
         """The running engine, ``None`` if there is none for longer than it takes to open one. On the loop only."""
-        with trio.move_on_after(OPENING_S):
-            await self._opened.wait()
+        if self._engine is None:
+            with trio.move_on_after(OPENING_S):
+                await self._opened.wait()
         return self._engine
 
     async def _live(self) -> None:
@@ -96,9 +97,12 @@ class EngineLoop:
     async def _keep_open(self, ports: Ports) -> None:
         pause_s, longest_s = REOPEN_S
         while not self._stopping.is_set():
+            began = trio.current_time()
             try:
                 await self._open(ports)
             except Exception as error:  # noqa: BLE001 - the engine is replaced, and the bot keeps getting answers
+                if trio.current_time() - began > longest_s:
+                    pause_s = REOPEN_S[0]
                 self._log.error("engine.failed", error_type=type(error).__name__, error=summary(error), retry_s=pause_s)
                 with trio.move_on_after(pause_s):
                     await self._stopping.wait()
@@ -110,7 +114,10 @@ class EngineLoop:
                 self._opened.set()
                 await self._stopping.wait()
         finally:
-            self._engine, self._opened = None, trio.Event()
+            self._engine = None
+            # Who waits for an engine that failed as it was opened waits for the next one, on the same event.
+            if self._opened.is_set():
+                self._opened = trio.Event()
 
 
 class BackgroundEngine:
@@ -145,7 +152,6 @@ class BackgroundEngine:
         self._started = False
         self._closed = False
         self._abandoned: weakref.finalize[Any, Any] | None = None
-        self._at_exit = partial(_end_with_program, weakref.ref(self))
 
     @property
     def closed(self) -> bool:
@@ -158,11 +164,12 @@ class BackgroundEngine:
             if self._closed:
                 raise RuntimeError("the engine is closed")
             if not self._started:
-                self._started = True
                 self._thread.start()
+                self._started = True
                 self._abandoned = weakref.finalize(self, _abandon, self.loop, self._thread)
                 self._abandoned.atexit = False
-                atexit.register(self._at_exit)
+                at_exit = atexit.register(partial(_end_with_program, self.loop, self._thread))
+                self.loop.over.add_done_callback(lambda _: atexit.unregister(at_exit))
 
     def close(self) -> Closing:
         """Let the engine drain and end. Idempotent.
@@ -175,9 +182,8 @@ class BackgroundEngine:
             first, self._closed = not self._closed, True
         if self._abandoned is not None:
             self._abandoned.detach()
-            atexit.unregister(self._at_exit)
-        if first and self._started:
-            self.loop.stop()
+        if self._started:
+            self.loop.stop()  # each time: the first may have been interrupted before it came here
         elif first:
             self.loop.door.close()
             self.loop.over.set_result(None)
@@ -188,7 +194,7 @@ class BackgroundEngine:
     def join(self, timeout_s: float | None = None) -> None:
         """Wait, blocking, until the thread is gone."""
         if self._started:
-            self._thread.join(timeout_s)
+            _join(self.loop, self._thread, timeout_s)
 
     def __enter__(self) -> Self:
         self.start()
@@ -212,13 +218,17 @@ async def _the_world() -> AsyncIterator[Ports]:
 
 def _abandon(loop: EngineLoop, thread: threading.Thread) -> None:
     """The last resort for an engine that nobody closed and nobody can reach any more."""
+    loop.stop()  # first of all: where warnings are errors, the next line raises
     warnings.warn(f"unclosed engine in thread {thread.name}", ResourceWarning, stacklevel=2)
-    loop.stop()
 
 
-def _end_with_program(reference: weakref.ref[BackgroundEngine]) -> None:
+def _end_with_program(loop: EngineLoop, thread: threading.Thread) -> None:
     """A daemon thread would be cut off in the middle of anything; this lets the sockets be closed first."""
-    engine = reference()
-    if engine is not None:
-        engine.loop.stop()
-        engine.join(AT_EXIT_S)
+    loop.stop()
+    _join(loop, thread, AT_EXIT_S)
+
+
+def _join(loop: EngineLoop, thread: threading.Thread, timeout_s: float | None) -> None:
+    # Not the thread alone: before Python 3.13, a join that Ctrl-C interrupts takes the thread for ended.
+    if wait([loop.over], timeout_s).done:
+        thread.join()

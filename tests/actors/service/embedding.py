@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import math
+import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self, TypeVar
 
@@ -24,6 +29,8 @@ from tests.actors.local_venue import NOWHERE, QUARTER_S, QUIET
 
 T = TypeVar("T")
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+ROOT = Path(__file__).resolve().parents[3]
 
 PATIENCE_S = 20.0
 """What never comes is given up after so long; what comes is waited for by events alone."""
@@ -66,6 +73,29 @@ def on_asyncio(main: Callable[[], Coroutine[Any, Any, T]], new_loop: LoopFactory
 async def seen(event: threading.Event) -> bool:
     """Wait for an event of another thread without holding up the asyncio loop."""
     return await asyncio.to_thread(event.wait, PATIENCE_S)
+
+
+def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run an interpreter of its own."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Look again and again, as often as the machine can."""
+    until = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0)
 
 
 class Behind:
@@ -146,11 +176,11 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interrupting(begun: threading.Event) -> Iterator[None]:
-    """Interrupt the main thread, as Ctrl-C does, while it waits for the answer of a call that has begun."""
+    """Interrupt the main thread, as Ctrl-C does, while it waits for a future, once something has begun."""
 
     def strike(_: int, frame: FrameType | None) -> None:
         while frame is not None:
-            if begun.is_set() and frame.f_code is ask_blocking.__code__ and frame.f_locals.get("call") is not None:
+            if begun.is_set() and frame.f_code in (Future.result.__code__, wait.__code__):
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 raise Interrupted
             frame = frame.f_back
@@ -172,23 +202,13 @@ with_signals = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no i
 
 
 def rehearsal(settings: Settings = SETTINGS, **changes: Any) -> RehearsalEngine:
-    """An engine in memory on the wall's time, which `pass_time` makes jump: no deadline depends on the machine."""
-    return RehearsalEngine(settings, **{"rate": 1.0, "start_s": QUARTER_S + 60.0, "options": QUIET, **changes})
-
-
-async def pass_time(seconds: float) -> None:
-    """Let time pass on the engine's loop as fast as everything that happens in it can be done."""
-    clock = trio.lowlevel.current_clock()
-    clock.autojump_threshold = 0.0  # type: ignore[attr-defined]
-    try:
-        await trio.sleep(seconds)
-    finally:
-        clock.autojump_threshold = math.inf  # type: ignore[attr-defined]
+    """An engine in memory and in fast time, at a time when no market ends soon."""
+    return RehearsalEngine(settings, **{"rate": 300.0, "start_s": QUARTER_S + 60.0, "options": QUIET, **changes})
 
 
 def warm_up(engine: BackgroundEngine, seconds: float = 70.0) -> None:
-    """Fill the window of everything the engine follows; for synchronous code, or a few milliseconds of a loop."""
-    ask_blocking(engine.loop.door, pass_time, seconds)
+    """Fill the window of everything the engine follows; for synchronous code, or a fraction of a second of a loop."""
+    ask_blocking(engine.loop.door, trio.sleep, seconds)
 
 
 def engine_threads() -> list[threading.Thread]:
