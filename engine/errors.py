@@ -7,7 +7,8 @@
     ├── UnknownSlug        a slug or series name outside the calendar
     ├── SettingsError      settings out of range, every problem at once
     ├── PresetError        a preset that names an unknown scorer or option
-    └── RecordError        records out of order, or after the end
+    ├── RecordError        records out of order, or after the end
+    └── TapeError          a line of a tape that is no record, or a tape that cannot be had
 
 ``WireError`` keeps the intact siblings of the bad element, so that one bad element of an array loses nothing else.
 """
@@ -55,3 +56,7 @@ class PresetError(UpdownError, ValueError):
 
 class RecordError(UpdownError, ValueError):
     """Records that run backwards in time, or that follow the end of their market."""
+
+
+class TapeError(UpdownError, ValueError):
+    """A line of a tape that is no record, a record that no line can hold, or a tape that cannot be had."""
