@@ -80,18 +80,26 @@ class MarketPipeline:
     """One market from ``followed_ns`` on.
 
     ``scorer`` is called once per deadline. Raises ``RecordError`` for records that run backwards or follow the end;
-    whatever a scorer raises leaves ``receive``, ``advance`` and ``evaluate`` unchanged.
+    whatever a scorer raises leaves ``receive``, ``advance`` and ``evaluate`` unchanged. ``keep_features`` keeps the
+    features for others even where the preset does not read them; it changes no signal.
     """
 
     def __init__(
-        self, target: Target, *, followed_ns: int, scoring: ScoringSettings, preset: Preset, scorer: Scorer
+        self,
+        target: Target,
+        *,
+        followed_ns: int,
+        scoring: ScoringSettings,
+        preset: Preset,
+        scorer: Scorer,
+        keep_features: bool = False,
     ) -> None:
         self.target = target
         self.stamp = stamp_of(preset, scoring)
         self.intake = Intake(
             window_ns=to_ns(scoring.window_s),
             stale_after_ns=to_ns(scoring.stale_after_s),
-            wants_features=preset.reads_features,
+            wants_features=keep_features or preset.reads_features,
             wants_pressure=bool(preset.weights.get("imbalance")),
         )
         self._scorer = scorer
