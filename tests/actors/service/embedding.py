@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self, TypeVar
@@ -22,7 +22,7 @@ import trio
 
 from actors.rehearsal import RehearsalEngine
 from actors.service import BackgroundEngine
-from actors.service.door import Door
+from actors.service.door import Door, DoorClosed
 from actors.service.waiting import ask_blocking
 from engine.settings import ScoringSettings, Settings
 from tests.actors.local_venue import NOWHERE, QUARTER_S, QUIET
@@ -166,7 +166,8 @@ def blocked(door: Door) -> Iterator[threading.Event]:
         yield freed
     finally:
         freed.set()
-    ask_blocking(door, trio.lowlevel.checkpoint)
+    with suppress(DoorClosed):  # it may have been closed meanwhile
+        ask_blocking(door, trio.lowlevel.checkpoint)
     assert in_time == [True], "somebody waited for the loop that was held up"
 
 
