@@ -78,8 +78,8 @@ class _Watched:
 
     def warm(self, engine: Engine, signal: MarketSignals) -> bool:
         """Whether a collection that began when this market was first followed would be over by now."""
-        covered = signal.window.coverage >= 1.0 or signal.signal_type is SignalType.MARKET_CLOSED
-        return covered or self._age_ns(engine, signal) >= to_ns(engine.settings.scoring.window_s)
+        closed = signal.signal_type is SignalType.MARKET_CLOSED
+        return closed or self._age_ns(engine, signal) >= to_ns(engine.settings.scoring.window_s)
 
     def settled(self, engine: Engine, signal: MarketSignals) -> bool:
         """Whether waiting longer is not worth it: it is warm, or has been unavailable for long enough."""

@@ -167,6 +167,20 @@ async def test_token_ids_alone_will_do(autojump_clock: MockClock) -> None:
         assert (signal.yes_asset_id, signal.no_asset_id) == listing.asset_ids
 
 
+async def test_the_market_of_the_tokens_is_warmed_up_before_anybody_asks(autojump_clock: MockClock) -> None:
+    async with rig(follow(), seconds=1, options=STEADY) as running:
+        listing = running.venue.source.by_slug(FIFTEEN, running.clock.now_ns())
+        assert listing is not None
+        desk = Desk(HomeOf(running.engine), running.engine.settings)
+        desk.find(TokenLookup(listing.asset_ids))
+        await desk.warm()
+        await trio.sleep(121)
+        began = trio.current_time()
+        signal = await desk.score(None)
+        assert (signal.condition_id, trio.current_time() - began) == (listing.condition_id, 0)
+        assert signal.window.coverage > 0.999
+
+
 # ------------------------------------------------------------------------------------------------- what is the matter
 
 
@@ -517,6 +531,21 @@ async def test_switching_to_the_same_changes_nothing(autojump_clock: MockClock) 
         assert (signal.target, signal.window.coverage, took_s) == (ETHER, 1.0, 0)
 
 
+async def test_naming_the_same_market_again_never_lets_it_go(autojump_clock: MockClock) -> None:
+    async with rig(follow(discovery=DiscoverySettings(linger_s=0.0)), seconds=1) as running:
+        desk = Desk(HomeOf(running.engine), running.engine.settings)
+        desk.switch(FollowSettings(slug=FIFTEEN))
+        desk.switch(FollowSettings(slug=ETHER))
+        await desk.warm()
+        for _ in range(2):
+            await trio.sleep(5)
+            assert {it.target for it in running.engine.health().markets} == {FIFTEEN, ETHER}
+            desk.switch(FollowSettings(slug=ETHER))
+        desk.leave()
+        await trio.sleep(1)
+        assert running.engine.health().markets == ()
+
+
 @pytest.mark.parametrize("name", [STRANGER, "no-such-market", FIVE])
 async def test_switching_to_a_market_that_is_none_any_more_is_told_at_once(
     autojump_clock: MockClock, name: str
@@ -589,33 +618,47 @@ async def test_two_services_look_at_the_same_market_of_one_engine(autojump_clock
         assert signal.condition_id == condition_id(running, FIFTEEN)
 
 
-async def test_a_market_named_meanwhile_is_not_replaced_by_that_of_the_tokens(autojump_clock: MockClock) -> None:
+async def test_a_market_named_meanwhile_is_not_replaced_by_that_of_the_tokens(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "market_of_asset", _late_stranger)
     async with rig(follow(scoring=SLACK), seconds=1, options=SLOW) as running:
-        listing = running.venue.source.by_slug(FIFTEEN, running.clock.now_ns())
-        assert listing is not None
-        running.venue.faults.rest(503, times=1, delay_s=2.0)
-        service = MarketMicrostructureService(token_ids=listing.asset_ids, engine=running.engine)
+        service = MarketMicrostructureService(token_ids=["4", "5"], engine=running.engine)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(service.get_market_score, max_wait_s=1))
-            await trio.sleep(0.5)
+            nursery.start_soon(partial(service.get_market_score, max_wait_s=5))
+            await trio.sleep(1)
             service.set_market(ETHER)
-        await timed(service)
-        await trio.sleep(130)
-        assert (await now(service)).target == ETHER
+        for _ in range(2):
+            assert await answered(service) == (ETHER, None)
+            await trio.sleep(130)
         assert {it.target for it in running.engine.health().markets} == {ETHER}
+
+
+async def _late_stranger(self: Engine, asset_id: str) -> Market:
+    await trio.sleep(2)
+    return Market(condition_id=STRANGER, up_asset_id="4", down_asset_id="5")
+
+
+async def test_what_was_left_while_another_market_was_asked_is_not_followed(autojump_clock: MockClock) -> None:
+    async with rig(follow(), seconds=1) as running:
+        desk = Desk(HomeOf(running.engine), running.engine.settings)
+        desk.switch(FollowSettings(slug=FIFTEEN))
+        desk.switch(FollowSettings(slug=ETHER))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(desk.score, 5.0)
+            await trio.testing.wait_all_tasks_blocked()
+            assert {it.target for it in running.engine.health().markets} == {ETHER}, "the new one is asked first"
+            desk.leave()
+        await trio.sleep(1)
+        assert FIFTEEN not in {it.target for it in running.engine.health().markets}
 
 
 async def test_what_was_left_while_it_was_looked_up_is_not_followed(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def market_of_asset(self: Engine, asset_id: str) -> Market:
-        await trio.sleep(2)
-        return Market(condition_id=STRANGER, up_asset_id="4", down_asset_id="5")
-
-    monkeypatch.setattr(Engine, "market_of_asset", market_of_asset)
+    monkeypatch.setattr(Engine, "market_of_asset", _late_stranger)
     async with rig(follow(scoring=SLACK), seconds=1) as running:
-        home = HomeOf(running.engine)
-        desk = Desk(home, running.engine.settings)
+        desk = Desk(HomeOf(running.engine), running.engine.settings)
         desk.find(TokenLookup(("4",)))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(desk.score, 5.0)
@@ -681,6 +724,18 @@ async def test_a_series_rolls_over_to_a_slot_that_is_not_to_be_had(autojump_cloc
         signal, took_s = await timed(service)
         assert (signal.target, took_s) == (f"btc-updown-15m-{QUARTER_S + 900}", 0)
         assert (signal.signal_type, signal.reason) == (UNAVAILABLE, "metadata_rate_limited")
+
+
+@pytest.mark.xfail(reason="discovery begins the slot anew when its series is followed, and lets the warm market go")
+async def test_from_the_id_of_a_slot_to_its_series(autojump_clock: MockClock) -> None:
+    async with rig(follow(), seconds=1, options=STEADY) as running:
+        service = of(running, condition_id(running, FIFTEEN))
+        await timed(service)
+        service.follow("btc-15m")
+        for _ in range(3):
+            signal = await service.get_market_score(max_wait_s=0)
+            assert signal.window.coverage > 0.99
+            await trio.sleep(1)
 
 
 async def test_from_a_market_to_its_series_and_back(autojump_clock: MockClock) -> None:
