@@ -170,10 +170,11 @@ def test_the_schema_knows_every_kind_of_fault_as_a_reason() -> None:
 
 def test_the_schema_knows_every_reason_that_the_source_gives() -> None:
     given = set[str]()
-    for path in [*ROOT.joinpath("actors").glob("*.py"), *ROOT.joinpath("engine").glob("*.py")]:
-        text = path.read_text("utf-8")
-        for pattern in (r'(?:neutral|make_up)\(.*?"(\w+)"', r'reason="(\w+)"', r'SignalType\.MARKET_\w+, "(\w+)"'):
-            given.update(re.findall(pattern, text))
+    gives = (r'(?:neutral|make_up|refusal)\(.*?"(\w+)"', r'reason="(\w+)"', r'SignalType\.MARKET_\w+, "(\w+)"')
+    for folder in ("actors", "actors/service", "engine"):
+        for path in ROOT.joinpath(folder).glob("*.py"):
+            for pattern in gives:
+                given.update(re.findall(pattern, path.read_text("utf-8")))
     computed = {kind.value for kind in FaultKind} | {f"metadata_{kind}" for kind in RestFaultKind}
     computed |= {"closed", "resolved", "connecting"}
     assert given == REASONS - computed
