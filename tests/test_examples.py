@@ -17,20 +17,20 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pytest
 from attrs import field, frozen
 
-import actors
-import actors.service.service
-from actors import BackgroundEngine, MarketMicrostructureService, RehearsalEngine, Venue, VenueOptions
+from actors import MarketMicrostructureService, RehearsalEngine, Venue, VenueOptions
 from actors.venue.listing import asset_id, condition_id
 from engine.botrecord import BotRecord
 from engine.markets import Outcome
 from engine.settings import ScoringSettings, Settings
 from engine.signals import REFUSALS, OutsideScore, SignalType
+from tests import pages
+from tests.pages import blocks_of, run_program, stand_in
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -42,7 +42,6 @@ SLUG = f"btc-updown-15m-{QUARTER_S}"
 NEXT_SLUG = f"btc-updown-15m-{QUARTER_S + 900}"
 QUIET = VenueOptions(message_rate=3.0, hashes=False)
 RATE = 60.0
-PAGE_RATE = 300.0
 WINDOW_S = 60.0
 CYCLE_S = 40.0
 
@@ -334,44 +333,27 @@ NEXT_ID = condition_id(QUIET.seed, NEXT_SLUG)
 TOKEN_IDS = [asset_id(QUIET.seed, SLUG, outcome) for outcome in Outcome]
 
 
-def blocks_of(page: Path) -> list[CodeType]:
-    """Its Python blocks, compiled as a notebook would."""
-    texts = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    return [compile(text, f"{page.name}[{number}]", "exec", flags=flags) for number, text in enumerate(texts)]
-
-
-@pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whoever makes a background engine gets a rehearsal, and sleeps as much faster as that runs."""
-    sleep, asleep = time.sleep, asyncio.sleep
-
-    def rehearsal(settings: Settings | None = None) -> BackgroundEngine:
-        return RehearsalEngine(settings, rate=PAGE_RATE, start_s=QUARTER_S + 60, options=QUIET)
-
-    monkeypatch.setitem(actors.__dict__, "BackgroundEngine", rehearsal)
-    monkeypatch.setattr(actors.service.service, "BackgroundEngine", rehearsal)
-    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(seconds / PAGE_RATE))
-    monkeypatch.setattr(asyncio, "sleep", lambda seconds: asleep(seconds / PAGE_RATE))
-    yield
-    gc.collect()
-
-
-def test_every_step_of_the_migration_runs(stand_in: None) -> None:
+def test_every_step_of_the_migration_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     names: dict[str, Any] = {
         "settings": {"anything": "of the bot's own"},
         "condition_id": CONDITION_ID,
         "token_ids": TOKEN_IDS,
     }
-    for block in blocks_of(EXAMPLES / "migrating.md"):
-        exec(block, names)
+    with stand_in(monkeypatch):
+        for block in blocks_of((EXAMPLES / "migrating.md").read_text(encoding="utf-8")):
+            run_program(block, names)
+        migrate(names)
+
+
+def migrate(names: dict[str, Any]) -> None:
+    """Take every step."""
     before_s = time.monotonic()
     with warnings.catch_warnings(record=True, action="always") as caught:
         score, confidence, *words = asyncio.run(names["opinion"]())
         gc.collect()
     complaints = [str(it.message) for it in caught if it.category is ResourceWarning]
     assert complaints == ["unclosed engine in thread updown-engine"]
-    assert PAGE_RATE * (time.monotonic() - before_s) > 115, "the old call still takes its two minutes"
+    assert pages.RATE * (time.monotonic() - before_s) > 115, "the old call still takes its two minutes"
     assert -1.0 <= score <= 1.0
     assert 0.0 < confidence < 1.0
     assert all(word in {"UP", "DOWN", "FLAT", "BUYING", "SELLING", "NEUTRAL"} for word in words)
@@ -382,7 +364,7 @@ def test_every_step_of_the_migration_runs(stand_in: None) -> None:
 
 async def kept(names: dict[str, Any]) -> None:
     """The steps that share an engine or a service."""
-    async with RehearsalEngine(rate=PAGE_RATE, start_s=QUARTER_S + 60, options=QUIET) as engine:
+    async with RehearsalEngine(rate=pages.RATE, start_s=QUARTER_S + 60, options=QUIET) as engine:
         assert -1.0 <= await names["cycle"](engine) <= 1.0
         let_go_s = venue_time_s(engine)
         await names["cycle"](engine)

@@ -6,20 +6,15 @@ import re
 import subprocess
 import sys
 import tomllib
-from functools import partial
 from pathlib import Path
 
 import pytest
-import trio
-import trio.testing
 
 import actors
-from actors import Venue, open_engine
 from actors.cli import COMMANDS
-from actors.clock import Clock
 from actors.config import load_settings
 from actors.venue import Faults
-from tests.actors.local_venue import QUARTER_S, QUIET, ports
+from tests.pages import blocks_of, run_program, stand_in
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,26 +24,29 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_the_embedding_example_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    [example] = blocks("python")
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["asyncio", "no loop", "trio"])
+def test_the_embedding_examples_run(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    examples = blocks_of(README)
+    assert len(examples) == 3
+    with stand_in(monkeypatch):
+        run_program(examples[number], {})
+    lines = capsys.readouterr().out.splitlines()
+    form, count = FORMS[number]
+    assert len(lines) == count
+    for line in lines:
+        assert re.match(form, line), line
 
-    async def against_the_stand_in(bot: object) -> None:
-        clock = Clock.anchored((QUARTER_S + 1) * 10**9)
-        venue = Venue(clock, QUIET)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(venue.run)
-            monkeypatch.setitem(actors.__dict__, "open_engine", partial(open_engine, ports=ports(clock, venue)))
-            namespace: dict[str, object] = {}
-            exec(example.replace("trio.run(bot)", ""), namespace)
-            with trio.move_on_after(21):
-                await namespace["bot"]()  # type: ignore[operator]
-            nursery.cancel_scope.cancel()
 
-    trio.run(against_the_stand_in, None, clock=trio.testing.MockClock(autojump_threshold=0))
-    lines = [
-        line for line in capsys.readouterr().out.splitlines() if re.match(r"\S+: [A-Z_]+ [+-]\d\.\d\d, conf", line)
-    ]
-    assert len(lines) == 8, "two markets, four deadlines"
+SCORED = r"\w*_(?:BULLISH|BEARISH|NEUTRAL)"
+
+FORMS = [
+    (rf"btc-updown-15m-\d+: {SCORED}, [+-]\d\.\d\d, confidence \d\.\d\d, mid (?:None|0\.\d+)$", 3),
+    (rf"BotRecord\(score=.*, signal_type='{SCORED}', timestamp=datetime", 3),
+    (r"(?:btc-updown-15m|bitcoin-up-or-down)-\S+: [A-Z_]+ [+-]\d\.\d\d, confidence \d\.\d\d$", 200),
+]
+"""What a line looks like, and how many there are: three cycles, or two markets for 500 s."""
 
 
 def test_the_example_of_the_venue_page_runs() -> None:
