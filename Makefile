@@ -16,12 +16,12 @@ endif
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak check check-lint check-format check-types check-imports format lock clean
+.PHONY: help setup demo test soak bench-service bench-bridge check check-lint check-format check-types check-imports format lock clean
 
 help: ## Print this help
 	@echo 'usage: make TARGET [ARGS="..."] [PYTHON=python3.12]'
 	@echo
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-13s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## Create .venv from requirements.lock (the other targets do it by themselves)
 
@@ -64,6 +64,12 @@ endif
 
 soak: $(STAMP) ## Follow fifty markets of the stand-in venue for ten minutes and judge every deadline
 	$(BIN)/python tests/bench/soak.py $(ARGS)
+
+bench-service: $(STAMP) ## Measure what a bot on asyncio may expect of the service, and judge it (about two minutes)
+	$(BIN)/python tests/bench/service.py $(ARGS)
+
+bench-bridge: $(STAMP) ## Measure the ways from asyncio to the engine against each other (about two minutes)
+	$(BIN)/python tests/bench/bridge.py $(ARGS)
 
 check: check-lint check-format check-types check-imports ## Lint, formatting, types, architecture (-k: show them all)
 
