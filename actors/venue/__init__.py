@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.venue.exchange import MarketReport
-from actors.venue.faults import Ending, Faults, Freeze, Resolution
+from actors.venue.faults import Ending, Faults, Freeze, Resolution, Void
 from actors.venue.generated import GeneratedSource
 from actors.venue.options import VenueOptions
 from actors.venue.recorded import RecordedSource
@@ -22,4 +22,5 @@ __all__ = [
     "Tape",
     "Venue",
     "VenueOptions",
+    "Void",
 ]

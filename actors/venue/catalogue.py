@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 from attrs import frozen
 
 from actors.venue.exchange import Exchange
+from actors.venue.faults import Void
 from actors.venue.listing import Listing
 from actors.venue.source import Source
 from actors.venue.titles import iso, tags, title
@@ -23,6 +24,13 @@ DESCRIPTION: Final = (
 NEARLY: Final = 0.9995
 """What the winner's price shows between the end of a window and its resolution."""
 
+VOID_PRICES: Final[Mapping[Void | None, tuple[float, float]]] = {
+    Void.NOTHING: (0.0, 0.0),
+    Void.HALVES: (0.5, 0.5),
+    Void.BOTH: (1.0, 1.0),
+}
+"""Prices of Up and Down of a decided market without one winner; the other way is to stop short of 1 and 0."""
+
 Body = dict[str, Any]
 
 
@@ -35,16 +43,20 @@ class Status:
     winner: Outcome | None
     price: float
     tick: float
-    voided: bool
+    void: Void | None
 
     @property
     def prices(self) -> tuple[float, float]:
-        """The prices of Up and Down; 0 and 0 for a decided market without a winner."""
-        if self.voided:
-            return 0.0, 0.0
+        """The prices of Up and Down."""
+        if self.void in VOID_PRICES:
+            return VOID_PRICES[self.void]
         if self.winner is not None:
             return (1.0, 0.0) if self.winner is Outcome.UP else (0.0, 1.0)
         return self.price, round(1.0 - self.price, 4)
+
+    def marked(self, outcome: Outcome) -> bool:
+        """Whether the token of an outcome is marked as the winner."""
+        return outcome is self.winner or self.void is Void.BOTH
 
 
 class Catalogue:
@@ -67,7 +79,7 @@ class Catalogue:
             winner=winner,
             price=_clamped(fair, NEARLY) if now_ns >= listing.end_ns else _clamped(round(fair, 2), 0.99),
             tick=price_usd(self._exchange.tick(listing)),
-            voided=closed and winner is None,
+            void=self._exchange.void(listing),
         )
 
     # -- Gamma -------------------------------------------------------------------------------------------------------
@@ -167,7 +179,7 @@ class Catalogue:
         """``/markets/<condition id>``: here numbers are numbers."""
         status = self.status(listing)
         tokens = [
-            {"token_id": asset, "outcome": outcome, "price": price, "winner": outcome is status.winner}
+            {"token_id": asset, "outcome": outcome, "price": price, "winner": status.marked(outcome)}
             for asset, outcome, price in zip(listing.asset_ids, Outcome, status.prices, strict=True)
         ]
         return {
@@ -188,7 +200,7 @@ class Catalogue:
             "maker_base_fee": 1000,
             "taker_base_fee": 1000,
             "neg_risk": False,
-            "is_50_50_outcome": False,
+            "is_50_50_outcome": status.void is Void.HALVES,
             "tokens": tokens,
             "tags": tags(listing),
         }

@@ -13,7 +13,7 @@ import trio
 from attrs import define, field, frozen
 
 from actors.clock import Clock
-from actors.venue.faults import Cut, Faults, Freeze, Resolution
+from actors.venue.faults import Cut, Faults, Freeze, Resolution, Void
 from actors.venue.listing import Listing
 from actors.venue.options import VenueOptions
 from actors.venue.render import Message, arrays, market_resolved, new_market
@@ -186,9 +186,13 @@ class Exchange:
 
     def winner(self, listing: Listing) -> Outcome | None:
         """The outcome of a decided market, ``None`` while it is open, or when it shows none."""
-        if not self.closed(listing) or self._faults.voided(listing.slug):
+        if not self.closed(listing) or self._faults.voided(listing.slug) is not None:
             return None
         return self._source.winner(listing)
+
+    def void(self, listing: Listing) -> Void | None:
+        """How a decided market shows no winner; ``None`` while it is open, or when it shows one."""
+        return self._faults.voided(listing.slug) if self.closed(listing) else None
 
     def tick(self, listing: Listing) -> int:
         """The price step of a market as far as it is held in memory, else that of a fresh one."""

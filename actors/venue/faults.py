@@ -48,6 +48,15 @@ class Resolution(StrEnum):
     UNTOLD = "untold"
 
 
+class Void(StrEnum):
+    """How a decided market shows no winner: prices 0 and 0, 0.5 each, nearly 1 and 0, or both tokens marked at 1."""
+
+    NOTHING = "nothing"
+    HALVES = "halves"
+    NEARLY = "nearly"
+    BOTH = "both"
+
+
 class Freeze(StrEnum):
     """What becomes of the data of a frozen target: lost, or held and delivered in one burst when it thaws."""
 
@@ -105,7 +114,7 @@ class Faults:
         self._drop_every = 0
         self._deltas = 0
         self._resolutions: dict[str | None, Resolution] = {}
-        self._void: set[str | None] = set()
+        self._void: dict[str | None, Void | None] = {}
         self._rejections: list[_Planned] = []
         self._replies: list[_Planned] = []
         self.idle_drop_s: float | None = None
@@ -242,13 +251,13 @@ class Faults:
         """How a market is decided."""
         return self._resolutions.get(slug) or self._resolutions.get(None) or Resolution.NORMAL
 
-    def void(self, slug: str | None = None) -> None:
-        """Markets that are decided show prices 0 and 0 and no winner in the catalogue."""
-        self._void.add(slug)
+    def void(self, slug: str | None = None, how: Void | None = Void.NOTHING) -> None:
+        """Markets that are decided show no winner on the pages, in this way; ``None``: they do show it."""
+        self._void[slug] = how
 
-    def voided(self, slug: str) -> bool:
-        """Whether a decided market shows no winner."""
-        return not self._void.isdisjoint((None, slug))
+    def voided(self, slug: str) -> Void | None:
+        """How a market shows no winner once it is decided, ``None`` if it shows one."""
+        return self._void[slug] if slug in self._void else self._void.get(None)
 
     # -- REST --------------------------------------------------------------------------------------------------------
 

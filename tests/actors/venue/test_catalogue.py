@@ -7,7 +7,7 @@ import pytest
 from actors.clock import Clock
 from actors.venue.catalogue import Catalogue
 from actors.venue.exchange import Exchange
-from actors.venue.faults import Faults
+from actors.venue.faults import Faults, Void
 from actors.venue.generated import GeneratedSource
 from actors.venue.options import VenueOptions
 from engine.markets import Outcome
@@ -76,13 +76,26 @@ async def test_a_decided_market() -> None:
     assert "events" not in event["markets"][0]
 
 
-async def test_a_void_market_shows_no_winner_and_no_price() -> None:
+@pytest.mark.parametrize(
+    ("how", "shown", "marked", "halves"),
+    [
+        (Void.NOTHING, [0, 0], False, False),
+        (Void.HALVES, [0.5, 0.5], False, True),
+        (Void.NEARLY, [0.0005, 0.9995], False, False),
+        (Void.BOTH, [1, 1], True, False),
+    ],
+)
+async def test_a_decided_market_may_show_no_one_winner(
+    how: Void, shown: list[float], marked: bool, halves: bool
+) -> None:
     faults = Faults()
-    faults.void(SLUG)
+    faults.void(SLUG, how)
     told = await catalogue(500, faults)
-    assert prices(told.gamma_market(MARKET)) == [0, 0]
-    assert [(token["price"], token["winner"]) for token in told.clob_market(MARKET)["tokens"]] == [(0.0, False)] * 2
-    assert told.clob_market(MARKET)["closed"]
+    assert sorted(prices(told.gamma_market(MARKET))) == shown
+    clob = told.clob_market(MARKET)
+    assert (clob["closed"], clob["is_50_50_outcome"]) == (True, halves)
+    assert sorted(token["price"] for token in clob["tokens"]) == shown
+    assert {token["winner"] for token in clob["tokens"]} == {marked}
 
 
 async def test_a_live_market_of_the_order_book() -> None:

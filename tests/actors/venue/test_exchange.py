@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from actors.clock import Clock
 from actors.venue.exchange import LINGER_NS, Exchange
-from actors.venue.faults import Cut, Ending, Faults, Freeze, Resolution
+from actors.venue.faults import Cut, Ending, Faults, Freeze, Resolution, Void
 from actors.venue.generated import GeneratedSource
 from actors.venue.options import VenueOptions
 from engine.markets import Outcome
@@ -239,8 +239,10 @@ async def test_resolution_can_go_wrong(
 async def test_a_void_market_has_no_winner(autojump_clock: MockClock) -> None:
     async with opened(500) as floor:
         assert floor.exchange.winner(listing()) is not None
+        assert floor.exchange.void(listing()) is None
         floor.faults.void(SLUG)
         assert floor.exchange.winner(listing()) is None
+        assert floor.exchange.void(listing()) is Void.NOTHING
         assert floor.exchange.closed(listing())
 
 

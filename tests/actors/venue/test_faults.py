@@ -1,6 +1,6 @@
 import pytest
 
-from actors.venue.faults import Cut, Ending, Faults, Freeze, Resolution, error_page
+from actors.venue.faults import Cut, Ending, Faults, Freeze, Resolution, Void, error_page
 from actors.venue.render import Message
 from tests.actors.venue.scenery import OTHER, SLUG, listing
 
@@ -122,7 +122,11 @@ def test_resolution_by_market() -> None:
     faults.resolve(Resolution.NEVER, SLUG)
     faults.void(SLUG)
     assert (faults.resolution(SLUG), faults.resolution(OTHER)) == (Resolution.NEVER, Resolution.LATE)
-    assert (faults.voided(SLUG), faults.voided(OTHER)) == (True, False)
+    assert (faults.voided(SLUG), faults.voided(OTHER)) == (Void.NOTHING, None)
+    faults.void(how=Void.HALVES)
+    assert (faults.voided(SLUG), faults.voided(OTHER)) == (Void.NOTHING, Void.HALVES)
+    faults.void(SLUG, None)
+    assert (faults.voided(SLUG), faults.voided(OTHER)) == (None, Void.HALVES)
 
 
 def test_planned_replies_are_used_up() -> None:
