@@ -21,7 +21,6 @@ import pytest
 import trio
 
 from actors.rehearsal import RehearsalEngine
-from actors.service import BackgroundEngine
 from actors.service.door import Door, DoorClosed
 from actors.service.waiting import ask_blocking
 from engine.settings import ScoringSettings, Settings
@@ -205,11 +204,6 @@ with_signals = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no i
 def rehearsal(settings: Settings = SETTINGS, **changes: Any) -> RehearsalEngine:
     """An engine in memory and in fast time, at a time when no market ends soon."""
     return RehearsalEngine(settings, **{"rate": 300.0, "start_s": QUARTER_S + 60.0, "options": QUIET, **changes})
-
-
-def warm_up(engine: BackgroundEngine, seconds: float = 70.0) -> None:
-    """Fill the window of everything the engine follows; for synchronous code, or a fraction of a second of a loop."""
-    ask_blocking(engine.loop.door, trio.sleep, seconds)
 
 
 def engine_threads() -> list[threading.Thread]:

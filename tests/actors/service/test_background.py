@@ -621,10 +621,19 @@ def test_the_end_of_the_program_waits_for_no_engine_that_is_stuck() -> None:
 CYCLES = 20
 
 
-def remains(loops: Iterable[weakref.ref[object]] = ()) -> tuple[int, int, int]:
-    """How many threads, file descriptors and loops are there."""
-    gc.collect()
-    return threading.active_count(), open_files(), sum(loop() is not None for loop in loops)
+class Remains:
+    """What was there before, and whether there is more of it now. Others may have ended meanwhile."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._threads = set(threading.enumerate())
+        self._files = open_files()
+
+    def assert_nothing_else(self, loops: Iterable[weakref.ref[object]]) -> None:
+        gc.collect()
+        assert set(threading.enumerate()) - self._threads == set()
+        assert open_files() <= self._files
+        assert [loop() for loop in loops if loop() is not None] == []
 
 
 def in_synchronous_code() -> weakref.ref[object]:
@@ -652,9 +661,9 @@ WAYS: dict[str, Callable[[], weakref.ref[object]]] = {
 
 @pytest.mark.parametrize("cycle", WAYS.values(), ids=WAYS)
 def test_cycles_in_memory_leave_nothing_behind(cycle: Callable[[], weakref.ref[object]]) -> None:
-    before = remains()
+    before = Remains()
     loops = [cycle() for _ in range(CYCLES)]
-    assert remains(loops) == before
+    before.assert_nothing_else(loops)
 
 
 @pytest.mark.socket
@@ -665,8 +674,8 @@ def test_cycles_of_a_service_with_an_engine_of_its_own_leave_nothing_behind() ->
             return weakref.ref(service._reach.home)
 
     with served_on_loopback(ONE_TRADE, beat_s=0.01) as settings:
-        before = remains()
+        before, files = Remains(), open_files()
         loops = [cycle(settings) for _ in range(CYCLES)]
         # The venue closes its ends of the sockets in its own time.
-        wait_until(lambda: open_files() <= before[1])
-        assert remains(loops) == before
+        wait_until(lambda: open_files() <= files)
+        before.assert_nothing_else(loops)
