@@ -8,7 +8,8 @@
     ├── SettingsError      settings out of range, every problem at once
     ├── PresetError        a preset that names an unknown scorer or option
     ├── RecordError        records out of order, or after the end
-    └── TapeError          a line of a tape that is no record, or a tape that cannot be had
+    ├── TapeError          a line of a tape that is no record, or a tape that cannot be had
+    └── LabelError         a line that holds no outcome of a market
 
 ``WireError`` keeps the intact siblings of the bad element, so that one bad element of an array loses nothing else.
 """
@@ -60,3 +61,7 @@ class RecordError(UpdownError, ValueError):
 
 class TapeError(UpdownError, ValueError):
     """A line of a tape that is no record, a record that no line can hold, or a tape that cannot be had."""
+
+
+class LabelError(UpdownError, ValueError):
+    """A line that holds no outcome of a market."""

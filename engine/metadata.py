@@ -69,7 +69,7 @@ def market_from_gamma(body: object, *, slug: str | None = None, condition_id: st
     ``stale_market``, ``not_two_outcomes``, ``bad_id``.
     """
     wanted = {"slug": slug, "conditionId": condition_id}
-    item = _chosen(objects(body), {name: value for name, value in wanted.items() if value is not None})
+    item = chosen(objects(body), {name: value for name, value in wanted.items() if value is not None})
     return None if item is None else _gamma_market(item, slug)
 
 
@@ -98,8 +98,23 @@ def market_from_events(body: object, *, slug: str) -> Market | None:
         for event in objects(body)
         for market in objects(array(event, "markets"))
     ]
-    item = _chosen(listed, {"slug": slug})
+    item = chosen(listed, {"slug": slug})
     return None if item is None else _gamma_market(item, slug)
+
+
+def chosen(items: Iterable[Body], wanted: Mapping[str, str]) -> Body | None:
+    """The first item that is what was asked for (texts by field, in lower case), or does not say what it is.
+
+    ``None`` when there are no items at all; raises ``WireError`` (``foreign_market``) when all of them are others.
+    """
+    foreign = 0
+    for item in items:
+        if all((text(item, name) or value).lower() == value for name, value in wanted.items()):
+            return item
+        foreign += 1
+    if foreign:
+        raise WireError("foreign_market", f"{foreign} other markets, not {', '.join(wanted.values())}")
+    return None
 
 
 def market_from_clob(body: object) -> Market | None:
@@ -311,15 +326,3 @@ def _levels(levels: Sequence[_RestLevel]) -> tuple[Level, ...]:
     except ValueError as error:
         raise WireError("bad_number", excerpt(error)) from None
     return tuple((ticks, size) for ticks, size in pairs if size > 0)
-
-
-def _chosen(items: Iterable[Body], wanted: Mapping[str, str]) -> Body | None:
-    """The first item that is what was asked for, or does not say what it is."""
-    foreign = 0
-    for item in items:
-        if all((text(item, name) or value).lower() == value for name, value in wanted.items()):
-            return item
-        foreign += 1
-    if foreign:
-        raise WireError("foreign_market", f"{foreign} other markets, not {', '.join(wanted.values())}")
-    return None

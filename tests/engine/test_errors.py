@@ -4,7 +4,16 @@ import re
 import pytest
 
 from engine import errors
-from engine.errors import PresetError, RecordError, SettingsError, TapeError, UnknownSlug, UpdownError, WireError
+from engine.errors import (
+    LabelError,
+    PresetError,
+    RecordError,
+    SettingsError,
+    TapeError,
+    UnknownSlug,
+    UpdownError,
+    WireError,
+)
 
 
 def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
@@ -17,7 +26,7 @@ def test_the_tree_at_the_top_of_the_module_is_the_tree() -> None:
     assert drawn == defined
 
 
-@pytest.mark.parametrize("error", [UnknownSlug, SettingsError, PresetError, RecordError, TapeError])
+@pytest.mark.parametrize("error", [UnknownSlug, SettingsError, PresetError, RecordError, TapeError, LabelError])
 def test_wrong_values_are_value_errors_too(error: type[UpdownError]) -> None:
     assert issubclass(error, ValueError)
 
