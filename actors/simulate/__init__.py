@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         mean_signed_move,
         moves,
     )
+    from actors.simulate.wire import SimulatedLabel, label_of, wire_records
 
 __all__ = [
     "Accuracy",
@@ -37,17 +38,20 @@ __all__ = [
     "Habit",
     "MissingExtra",
     "Move",
+    "SimulatedLabel",
     "SimulatedMarket",
     "accuracies",
     "accuracy",
     "arcsine",
     "batches",
     "feature_tables",
+    "label_of",
     "log_loss",
     "market_number",
     "mean_signed_move",
     "moves",
     "simulate",
+    "wire_records",
 ]
 
 _HOMES = {
@@ -66,6 +70,9 @@ _HOMES = {
     "log_loss": "measures",
     "mean_signed_move": "measures",
     "moves": "measures",
+    "SimulatedLabel": "wire",
+    "label_of": "wire",
+    "wire_records": "wire",
 }
 
 
