@@ -24,6 +24,7 @@ from actors.faults import EXCERPT_CHARACTERS, excerpt, parse_retry_after
 from engine.bodies import json_of
 from engine.errors import UnknownSlug, WireError
 from engine.events import BookSnapshot
+from engine.labels import LabelStatus, Ruling, ruling_of_clob, ruling_of_gamma, stronger
 from engine.markets import ASSET_ID_PATTERN, CONDITION_ID_PATTERN, Market
 from engine.metadata import (
     book_from_clob,
@@ -44,6 +45,7 @@ REFUSAL_S: Final = 0.5
 SLUG_PATTERN: Final = r"[a-z0-9-]{1,200}"
 
 _T = TypeVar("_T")
+_Judge = Callable[[object, str], Ruling]
 
 
 class RestFaultKind(StrEnum):
@@ -193,6 +195,34 @@ class VenueRest:
                 return market
         return None
 
+    async def outcome_of(self, condition_id: str) -> Ruling:
+        """Who won a market: the CLOB's word, or unless that names a winner, the stronger of that and Gamma's.
+
+        A fault of either is raised unless the other names a winner, a 429 before any other fault.
+        """
+        _checked(condition_id, CONDITION_ID_PATTERN)
+        # A listing may leave out what is closed, unless that is asked for.
+        listed = {"condition_ids": condition_id, "closed": "true"}
+        ladder: tuple[tuple[str, Mapping[str, str], _Judge], ...] = (
+            (f"{self._clob}/markets/{condition_id}", {}, ruling_of_clob),
+            (f"{self._gamma}/markets", listed, ruling_of_gamma),
+        )
+        told = Ruling()
+        faults = []
+        for url, parameters, judge in ladder:
+            try:
+                body = await self._get(url, parameters)
+                ruling = _read(body, _judged(judge, condition_id)) or Ruling()
+            except RestFault as fault:
+                faults.append(fault)
+                continue
+            if ruling.status is LabelStatus.RESOLVED:
+                return ruling
+            told = stronger(told, ruling)
+        if faults:
+            raise min(faults, key=lambda fault: fault.kind is not RestFaultKind.RATE_LIMITED)
+        return told
+
     async def book(self, asset_id: str) -> BookSnapshot | None:
         """The book of a token, ``None`` if there is none (unknown, not yet or no longer traded)."""
         _checked(asset_id, ASSET_ID_PATTERN)
@@ -301,6 +331,10 @@ def _read(body: bytes | None, reader: Callable[[bytes], _T | None]) -> _T | None
     except WireError as error:
         kind = _REASON_KINDS.get(error.reason, RestFaultKind.UNEXPECTED)
         raise RestFault(kind, str(error), status=200) from error
+
+
+def _judged(judge: _Judge, condition_id: str) -> Callable[[bytes], Ruling]:
+    return lambda found: judge(json_of(found), condition_id)
 
 
 def _family(slug: str) -> str:

@@ -11,6 +11,7 @@ import trio
 import trustme
 
 from actors.rest import BODY_BYTES, RestFault, RestFaultKind, VenueRest
+from engine.labels import LabelSource, LabelStatus, Ruling
 from engine.markets import Outcome
 from engine.settings import VenueSettings
 from engine.units import NS_PER_S
@@ -28,7 +29,7 @@ GAMMA_MARKET = {
     "eventStartTime": "2026-09-21T14:15:00Z",
     "endDate": "2026-09-21T14:20:00Z",
 }
-CLOB_MARKET = {
+CLOB_MARKET: dict[str, Any] = {
     "condition_id": CONDITION_ID,
     "market_slug": SLUG,
     "minimum_tick_size": 0.01,
@@ -125,6 +126,96 @@ async def test_a_namesake_of_last_year_is_refused_with_a_reason() -> None:
     fault = await fault_of(ok([GAMMA_MARKET | {"endDate": "2025-09-21T14:20:00Z"}]))
     assert fault.kind is RestFaultKind.UNEXPECTED
     assert fault.detail.startswith("stale_market")
+
+
+CLOB_PATH = f"/markets/{CONDITION_ID}"
+
+
+def clob_said(*winners: bool, **more: object) -> httpx.Response:
+    tokens = [token | {"winner": won} for token, won in zip(CLOB_MARKET["tokens"], winners, strict=True)]
+    return ok(CLOB_MARKET | {"closed": True, "tokens": tokens} | more)
+
+
+def gamma_said(prices: str) -> httpx.Response:
+    return ok([GAMMA_MARKET | {"closed": True, "outcomePrices": prices}])
+
+
+def ruled(status: LabelStatus, source: LabelSource, outcome: Outcome | None = None) -> Ruling:
+    return Ruling(status=status, resolved_by=source, outcome=outcome)
+
+
+@pytest.mark.parametrize(
+    ("clob", "gamma", "ruling"),
+    [
+        (clob_said(False, False), ok([]), ruled(LabelStatus.AMBIGUOUS, LabelSource.CLOB)),
+        (
+            clob_said(False, False),
+            gamma_said('["0", "1"]'),
+            ruled(LabelStatus.RESOLVED, LabelSource.GAMMA, Outcome.DOWN),
+        ),
+        (clob_said(True, True), gamma_said('["0.9995", "0.0005"]'), ruled(LabelStatus.AMBIGUOUS, LabelSource.CLOB)),
+        (clob_said(False, False), gamma_said('["0.5", "0.5"]'), ruled(LabelStatus.VOID, LabelSource.GAMMA)),
+        (clob_said(False, False, is_50_50_outcome=True), ok([]), ruled(LabelStatus.VOID, LabelSource.CLOB)),
+        (clob_said(True, False, closed=False), ok([]), Ruling()),
+        (
+            clob_said(False, False, closed=False),
+            gamma_said('["1", "0"]'),
+            ruled(LabelStatus.RESOLVED, LabelSource.GAMMA, Outcome.UP),
+        ),
+        (httpx.Response(404, json={}), ok([]), Ruling()),
+        (httpx.Response(404, json={}), httpx.Response(404, text=HTML), Ruling()),
+        (
+            httpx.Response(403, text=HTML),
+            gamma_said('["1", "0"]'),
+            ruled(LabelStatus.RESOLVED, LabelSource.GAMMA, Outcome.UP),
+        ),
+    ],
+)
+async def test_who_won_is_the_stronger_word_of_the_ladder(
+    clob: httpx.Response, gamma: httpx.Response, ruling: Ruling
+) -> None:
+    async with rest_of({CLOB_PATH: clob, "/markets": gamma}) as (rest, site):
+        assert await rest.outcome_of(CONDITION_ID) == ruling
+    assert site.paths == [CLOB_PATH, "/markets"]
+    assert dict(site.requests[1].url.params) == {"condition_ids": CONDITION_ID, "closed": "true"}
+
+
+async def test_the_order_books_winner_needs_no_second_word() -> None:
+    async with rest_of({CLOB_PATH: clob_said(False, True)}) as (rest, site):
+        assert await rest.outcome_of(CONDITION_ID) == ruled(LabelStatus.RESOLVED, LabelSource.CLOB, Outcome.DOWN)
+    assert site.paths == [CLOB_PATH]
+
+
+@pytest.mark.parametrize(
+    ("clob", "gamma", "kind"),
+    [
+        (httpx.Response(503), ok([]), RestFaultKind.SERVER),
+        (httpx.Response(503), gamma_said('["0.5", "0.5"]'), RestFaultKind.SERVER),
+        (clob_said(False, False), httpx.Response(403, text=HTML), RestFaultKind.BLOCKED),
+        (httpx.Response(403, text=HTML), httpx.Response(502), RestFaultKind.BLOCKED),
+        (httpx.Response(503), httpx.Response(429, headers={"retry-after": "7"}), RestFaultKind.RATE_LIMITED),
+        (httpx.Response(429, headers={"retry-after": "7"}), httpx.Response(503), RestFaultKind.RATE_LIMITED),
+        (ok([]), ok([]), RestFaultKind.UNEXPECTED),
+        (clob_said(True, False, condition_id="0x" + "6b" * 32), ok([]), RestFaultKind.UNEXPECTED),
+        (httpx.Response(200, text=HTML), ok([]), RestFaultKind.NOT_JSON),
+        (httpx.Response(404), ok([GAMMA_MARKET | {"conditionId": "0x" + "6b" * 32}]), RestFaultKind.UNEXPECTED),
+    ],
+)
+async def test_a_fault_of_either_is_raised_where_nobody_names_a_winner(
+    clob: httpx.Response, gamma: httpx.Response, kind: RestFaultKind
+) -> None:
+    async with rest_of({CLOB_PATH: clob, "/markets": gamma}) as (rest, _):
+        with pytest.raises(RestFault) as raised:
+            await rest.outcome_of(CONDITION_ID)
+    assert raised.value.kind is kind
+    assert raised.value.retry_after == (7.0 if kind is RestFaultKind.RATE_LIMITED else None)
+
+
+async def test_nobody_is_asked_who_won_what_is_no_market() -> None:
+    async with rest_of({}) as (rest, site):
+        with pytest.raises(ValueError, match="no id"):
+            await rest.outcome_of("0x/../5a")
+    assert site.requests == []
 
 
 @pytest.mark.parametrize("token", [UP, DOWN])

@@ -5,7 +5,9 @@ import trio
 from trio.testing import MockClock
 
 from actors.rest import RestFault, RestFaultKind, VenueRest
+from actors.venue.faults import Resolution, Void
 from actors.venue.rest import ROUTES
+from engine.labels import LabelSource, LabelStatus, Ruling
 from engine.markets import Outcome
 from engine.settings import VenueSettings
 from tests.actors.venue.client_book import ClientBook
@@ -44,6 +46,26 @@ async def test_the_engines_client_finds_a_market_by_any_name(autojump_clock: Moc
         assert decided is not None
         assert (decided.closed, decided.winner) == (True, stage.venue.source.winner(MARKET))
         assert await rest.book(DOWN) is None
+        await rest.aclose()
+
+
+async def test_the_engines_client_learns_who_won(autojump_clock: MockClock) -> None:
+    async with staged(310) as stage:
+        rest, faults = venue_rest(stage), stage.venue.faults
+        assert await rest.outcome_of(MARKET.condition_id) == Ruling()
+        await stage.until(500)
+        winner = stage.venue.source.winner(MARKET)
+        decided = Ruling(status=LabelStatus.RESOLVED, outcome=winner, resolved_by=LabelSource.CLOB)
+        assert await rest.outcome_of(MARKET.condition_id) == decided
+        faults.hydrate(1)
+        by_gamma = Ruling(status=LabelStatus.RESOLVED, outcome=winner, resolved_by=LabelSource.GAMMA)
+        assert await rest.outcome_of(MARKET.condition_id) == by_gamma
+        for how in Void:
+            faults.void(SLUG, how)
+            status = LabelStatus.VOID if how is Void.HALVES else LabelStatus.AMBIGUOUS
+            assert await rest.outcome_of(MARKET.condition_id) == Ruling(status=status, resolved_by=LabelSource.CLOB)
+        faults.resolve(Resolution.NEVER, SLUG)
+        assert await rest.outcome_of(MARKET.condition_id) == Ruling()
         await rest.aclose()
 
 
