@@ -160,8 +160,8 @@ def label_for(target: Target, market: Market, ruling: Ruling, *, over_ns: int | 
         outcome=ruling.outcome,
         resolved_by=ruling.resolved_by,
         late=over_ns is not None and at_ns - over_ns > LATE_NS,
-        start_ns=target.start_ns if market.start_ns is None else market.start_ns,
-        end_ns=end_of(target, market),
+        start_ns=_bounded(target.start_ns if market.start_ns is None else market.start_ns),
+        end_ns=_bounded(end_of(target, market)),
         at_ns=at_ns,
     )
 
@@ -190,6 +190,11 @@ def _ruling(market: Market | None, source: LabelSource, *, halves: bool) -> Ruli
         return Ruling(status=LabelStatus.RESOLVED, outcome=market.winner, resolved_by=source)
     void = halves and market.winner is None
     return Ruling(status=LabelStatus.VOID if void else LabelStatus.AMBIGUOUS, resolved_by=source)
+
+
+def _bounded(at_ns: int | None) -> int | None:
+    """The instant, or ``None`` for one that no line can hold: metadata may name the year 9999."""
+    return at_ns if at_ns is not None and 0 <= at_ns <= _MAX_NS else None
 
 
 def _series_of(slug: str | None) -> str | None:

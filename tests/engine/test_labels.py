@@ -239,6 +239,12 @@ def test_a_market_that_was_followed_by_its_id_alone() -> None:
     assert (unknown.slug, unknown.series, unknown.end_ns, unknown.late) == (None, None, None, False)
 
 
+def test_an_end_beyond_all_times_is_left_out() -> None:
+    endless = evolve(MARKET, end_ns=2**63, start_ns=-1)
+    label = label_for(TARGET, endless, UP_WON, over_ns=START_NS, at_ns=START_NS)
+    assert (label.start_ns, label.end_ns) == (None, None)
+
+
 @pytest.mark.parametrize("slug", ["", "a b", "x" * 201, "näh", "a\nb"])
 def test_a_slug_that_is_none_is_left_out(slug: str) -> None:
     target = evolve(TARGET, slug=None, series=None)
