@@ -62,11 +62,15 @@ def level_of(mid: Array) -> Array:
 
 
 def learn(panel: Panel, score: Array) -> Learned:
-    """Walk forward over the panel with and without a score; where the score is NaN it says 0."""
+    """Walk forward over the panel with and without a score; where the score is NaN it says 0.
+
+    A score that is NaN everywhere has no probability either.
+    """
     level = level_of(panel.mid)
     usable = np.isfinite(level)
     alone = np.column_stack([np.ones_like(level), level])
     together = np.column_stack([alone, np.nan_to_num(score)])
+    models = {"level": alone, "score": together} if np.isfinite(score).any() else {"level": alone}
     out = {"level": np.full_like(level, np.nan), "score": np.full_like(level, np.nan)}
     by, folds = fold_ids(panel.as_of_ns)
     count = 0
@@ -75,7 +79,7 @@ def learn(panel: Panel, score: Array) -> Learned:
         if known.sum() < TRAINING_NEEDED or not asked.any():
             continue
         count += 1
-        for name, columns in (("level", alone), ("score", together)):
+        for name, columns in models.items():
             beta = fit(columns[known], level[known], panel.up[known])
             out[name][asked] = expit(level[asked] + columns[asked] @ beta)
     return Learned(**out, folds=count, by=by)

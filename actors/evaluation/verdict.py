@@ -200,7 +200,7 @@ def _needs(markets: int, days: int | None) -> str:
 
 def _sentence(evidence: Evidence, answer: Answer) -> str:
     delta = evidence.against_mid.delta
-    shown = f"{delta.mean:+.4f} [{delta.low:+.4f}, {delta.high:+.4f}]"
+    shown = f"{delta.mean:+.4f} [{delta.low:+.4f}, {delta.high:+.4f}] ({delta.number} held out)"
     gain = "not measurable yet" if math.isnan(delta.low) else shown
     return (
         f"At minute {evidence.minute:g} accuracy {_percent(evidence.score)}; price > 0.5 gets "

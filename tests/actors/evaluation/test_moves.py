@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from actors.evaluation.intervals import Blocks, blocks
+from actors.evaluation.intervals import Blocks, blocks, mean_test
 from actors.evaluation.moves import by_decile, information, mean_moves, present, signed_ticks
 from actors.evaluation.panel import Panel
-from tests.actors.evaluation.synthetic import panel
+from engine.decisions import Top
+from tests.actors.evaluation.synthetic import fair, panel, paths
 
 
 def single(number: int) -> Blocks:
@@ -89,3 +90,24 @@ def test_what_is_absent_says_nothing():
     nothing = information([given], "whale")
     assert nothing.correlation.number == 0
     assert math.isnan(nothing.test.statistic)
+
+
+def test_a_book_that_loses_a_side_lends_no_knowledge_to_who_bets_against_it():
+    """Quotes on whole cents: where a market is as good as decided one side is gone, and with it the mid."""
+    path = paths(8_000, np.random.default_rng(5))
+    now, later = ([_quoted(chance) for chance in fair(path, at_s)] for at_s in (840, 870))
+    mid = _column([top.mid for top in now])
+    contrarian = 0.5 - mid
+    only_mids = mean_test(contrarian * (_column([top.mid for top in later]) - mid))
+    values = mean_test(contrarian * (_column([top.value for top in later]) - mid))
+    assert only_mids.statistic > 5
+    assert abs(values.statistic) < 3
+
+
+def _quoted(chance: float) -> Top:
+    cents = math.floor(chance * 100)
+    return Top(bid=cents / 100 if cents else None, ask=(cents + 1) / 100 if cents < 99 else None)
+
+
+def _column(values: list[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values])

@@ -65,7 +65,7 @@ def test_enough_data_and_nothing_found_is_no():
     assert (told.more_markets, told.more_days) == (None, None)
     assert told.sentence == (
         "At minute 2 accuracy 59.0% [57.2%, 60.7%]; price > 0.5 gets 61.9%; Δlog-loss against mid = +0.0003 "
-        "[-0.0003, +0.0009], 3000 markets, 32 days; incremental skill: no"
+        "[-0.0003, +0.0009] (2900 held out), 3000 markets, 32 days; incremental skill: no"
     )
 
 
