@@ -1,9 +1,11 @@
 """Tapes: everything that happened to followed markets, in files that outlive crashes. ``docs/tapes.md`` says more."""
 
 from actors.tapes.blocks import Block, Damage, encode_block, read_blocks
+from actors.tapes.export import MissingExtra, export_parquet
 from actors.tapes.finding import Tape, find_tapes
+from actors.tapes.imports import Imported, import_capture
 from actors.tapes.keeping import Kept, keep
-from actors.tapes.labels import read_labels
+from actors.tapes.merging import merge_tapes
 from actors.tapes.reader import merged, read_tape
 from actors.tapes.report import DamageAt, TapeReport, examine
 from actors.tapes.writer import TapeWriteError, TapeWriter, WriterSettings
@@ -12,7 +14,9 @@ __all__ = [
     "Block",
     "Damage",
     "DamageAt",
+    "Imported",
     "Kept",
+    "MissingExtra",
     "Tape",
     "TapeReport",
     "TapeWriteError",
@@ -20,10 +24,12 @@ __all__ = [
     "WriterSettings",
     "encode_block",
     "examine",
+    "export_parquet",
     "find_tapes",
+    "import_capture",
     "keep",
+    "merge_tapes",
     "merged",
     "read_blocks",
-    "read_labels",
     "read_tape",
 ]

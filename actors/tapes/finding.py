@@ -10,9 +10,9 @@ from attrs import frozen
 
 from actors.captures import SUFFIX as CAPTURE_SUFFIX
 from actors.captures import Capture, find_captures
+from actors.labelbook import read_labels
 from actors.tapes.blocks import Block, read_blocks
-from actors.tapes.labels import read_labels
-from actors.tapes.layout import LABELS, SUFFIX, is_day, parse_part, root_of
+from actors.tapes.layout import SUFFIX, is_day, parse_part, root_of
 from engine.errors import TapeError
 from engine.labels import Label
 from engine.markets import Outcome
@@ -134,7 +134,8 @@ def _by_run(parts: list[Path], headers: list[TapeHeader | None]) -> tuple[Path, 
 def _labels(parts: Iterable[Path]) -> dict[str, Label]:
     labels: dict[str, Label] = {}
     for root in sorted({root_of(part) for part in parts}):
-        labels.update(read_labels(root / LABELS))
+        for label in read_labels(root).values():
+            labels.update({name: label for name in (label.condition_id, label.slug) if name is not None})
     return labels
 
 

@@ -14,9 +14,6 @@ from engine.tape import MAX_TIME_NS
 from engine.units import NS_PER_S
 
 SUFFIX: Final = ".jsonl.zst"
-LABELS: Final = "labels.jsonl"
-"""The file of outcomes, beside the day folders."""
-
 DAY_NS: Final = DAY_S * NS_PER_S
 
 _KEY: Final = r"[a-z0-9][a-z0-9-]{0,199}"

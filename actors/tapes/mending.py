@@ -27,8 +27,8 @@ class Mending:
     What comes out never runs backwards, begins with ``Followed`` and ends with ``Unfollowed``, as often as need be.
     Left out, and counted: records that are ``misplaced`` (behind the end, before what they follow, of another day than
     their part), those of followings that are ``overlapping`` another one, ``unreadable`` lines, and ``foreign`` parts
-    (of another key, or another version of the format). ``absent`` lines are in parts that were not given, or at the end
-    of one that was damaged there.
+    (of another key, or another version of the format). ``holes`` are the places where records are missing, ``missing``
+    lines are known to be; of these ``absent`` ones are in parts that were not given, or at the damaged end of one.
     """
 
     def __init__(self, key: str) -> None:
@@ -53,8 +53,9 @@ class Mending:
         self._ended = False
         self._abandoned = False
         self._plain = False
-        # What was left out.
-        self.absent = self.misplaced = self.overlapping = self.unreadable = self.foreign = 0
+        # What was left out, and what was not there.
+        self.holes = self.missing = self.absent = 0
+        self.misplaced = self.overlapping = self.unreadable = self.foreign = 0
 
     def part(self) -> None:
         """A new part begins; its header, if it survived, is the next item."""
@@ -121,13 +122,13 @@ class Mending:
         if self._run is None or header.run != self._run:
             self._abandoned = self._run is not None
             self._ended = self._overlaps = False
-            self.absent += header.sequence
-            self._lines += header.sequence - self._lines_before
-        elif header.sequence != self._lines_before:
+            absent = header.sequence
+        else:
             absent = header.sequence - self._lines_before
-            self._open_hole(max(absent, 0))
+        if absent:
             self.absent += max(absent, 0)
-            self._lines += absent
+            self._open_hole(max(absent, 0))
+        self._lines += header.sequence - self._lines_before
         self._run = header.run
         self._plain = False
 
@@ -204,6 +205,8 @@ class Mending:
     def _open_hole(self, lines: int) -> None:
         self._hole, self._ended, self._plain = True, False, False
         self._hole_lines += lines
+        self.holes += 1
+        self.missing += lines
 
     def _noted(self, records: Iterable[Record]) -> list[Record]:
         """The records, when it is noted how the market stands after each."""

@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import frozen
 
 from actors.captures import CaptureError, read_capture
 from actors.tapes.blocks import Damage
 from actors.tapes.finding import Tape
 from actors.tapes.mending import Mending
 from actors.tapes.reader import Lines, PartBegins, Piece, mended, read_pieces
+from engine.errors import TapeError
 from engine.labels import Label
 from engine.markets import Outcome
 from engine.records import Disconnected, Followed, Record
-from engine.tape import Lost
+from engine.tape import Lost, TapeItem
 from engine.units import NS_PER_S
 
 
@@ -40,10 +41,11 @@ class DamageAt:
 class TapeReport:
     """One tape, gone through.
 
-    ``records`` counts what a replay sees by kind. ``torn`` are the parts without their last line: cut, or written
-    still. ``lost`` is what the recorder itself says it lost. ``gaps`` counts disconnects, ``followings`` how often the
-    market was followed. ``misplaced``, ``overlapping``, ``unreadable`` and ``foreign`` are explained at ``Mending``;
-    ``failure`` is why a recording of the older kind could not be read to its end.
+    ``records`` counts what a replay sees by kind; ``followings`` is how often the market was followed, ``gaps`` how
+    often it was disconnected. ``missing`` lines are known to be; damage of unknown extent is not in it. ``torn`` are
+    the parts without their last line: cut off, or being written. ``lost`` is what the recorder itself says it lost.
+    ``absent``, ``misplaced``, ``overlapping``, ``unreadable`` and ``foreign`` are explained at ``Mending``. ``failure``
+    is why a recording of the older kind could not be read to its end.
     """
 
     key: str
@@ -55,6 +57,7 @@ class TapeReport:
     last_ns: int | None
     followings: int
     gaps: int
+    missing: int = 0
     label: Label | None = None
     outcome: Outcome | None = None
     damages: tuple[DamageAt, ...] = ()
@@ -71,12 +74,6 @@ class TapeReport:
     def intact(self) -> bool:
         """Whether everything that was to be recorded is there."""
         return not any(self.problems())
-
-    @property
-    def lines_missing(self) -> int:
-        """How many lines are known to be missing; damage of unknown extent is not in it."""
-        damaged = sum(at.damage.lines or 0 for at in self.damages)
-        return damaged + self.absent + sum(lost.records for lost in self.lost)
 
     def problems(self) -> Iterator[str]:
         """What is wrong, a sentence each."""
@@ -110,95 +107,116 @@ class TapeReport:
             "gaps": self.gaps,
             "outcome": self.outcome,
             "label": None if self.label is None else self.label.status,
-            "lines_missing": self.lines_missing,
+            "missing": self.missing,
             "intact": self.intact,
             "problems": list(self.problems()),
         }
 
 
-@define
-class _Watched:
-    """Pieces on their way to be mended, looked at."""
+class Examination:
+    """Goes through one tape once: ``records`` are those of `actors.tapes.read_tape`, ``report`` is known after them."""
 
-    path: Path | None = None
-    blocks: int = 0
-    damages: list[DamageAt] = Factory(list)
-    torn: list[Path] = Factory(list)
-    lost: list[Lost] = Factory(list)
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._mending = Mending(tape.key)
+        self._path: Path | None = None
+        self._blocks = 0
+        self._damages: list[DamageAt] = []
+        self._torn: list[Path] = []
+        self._lost: list[Lost] = []
+        self._kinds = Counter[str]()
+        self._first_ns: int | None = None
+        self._last_ns: int | None = None
+        self._failure: str | None = None
 
-    def watch(self, tape: Tape, mending: Mending) -> Iterator[Piece]:
-        for piece in read_pieces(tape.parts):
+    @property
+    def holes(self) -> int:
+        """In how many places something is missing, so far."""
+        return self._mending.holes
+
+    @property
+    def missing(self) -> int:
+        """How many lines are known to be missing, so far."""
+        return self._mending.missing
+
+    def records(self) -> Iterator[Record]:
+        """The records, as a replay sees them."""
+        for record in self._read():
+            self._kinds[_kind(record)] += 1
+            self._first_ns = record.at_ns if self._first_ns is None else self._first_ns
+            self._last_ns = record.at_ns
+            yield record
+
+    def report(self) -> TapeReport:
+        """What was there and what was not."""
+        tape, mending = self._tape, self._mending
+        return TapeReport(
+            key=tape.key,
+            parts=tape.paths,
+            size_bytes=sum(_size(path) for path in tape.paths),
+            blocks=self._blocks,
+            records=dict(self._kinds),
+            first_ns=self._first_ns,
+            last_ns=self._last_ns,
+            followings=self._kinds[_kind(Followed)],
+            gaps=self._kinds[_kind(Disconnected)],
+            missing=self.missing,
+            label=tape.label,
+            outcome=tape.outcome,
+            damages=tuple(self._damages),
+            torn=tuple(self._torn),
+            lost=tuple(self._lost),
+            absent=mending.absent,
+            misplaced=mending.misplaced,
+            overlapping=mending.overlapping,
+            unreadable=mending.unreadable,
+            foreign=mending.foreign,
+            failure=self._failure,
+        )
+
+    def _read(self) -> Iterator[Record]:
+        if self._tape.capture is None:
+            yield from mended(self._watched(), self._mending)
+            return
+        try:
+            for _, record in read_capture(self._tape.capture):
+                yield record
+        except CaptureError as error:
+            self._failure = str(error)
+
+    def _watched(self) -> Iterator[Piece]:
+        for piece in read_pieces(self._tape.parts):
             if isinstance(piece, PartBegins):
-                self._part_is_over(mending)
-                self.path = piece.path
+                self._part_is_over()
+                self._path = piece.path
             elif isinstance(piece, Lines):
-                self.blocks += 1
-            elif self.path is not None:
-                self.damages.append(DamageAt(path=self.path, damage=piece))
-            yield Lines(piece.block, self._items(piece)) if isinstance(piece, Lines) else piece
-        self._part_is_over(mending)
+                self._blocks += 1
+            elif self._path is not None:
+                self._damages.append(DamageAt(path=self._path, damage=piece))
+            yield Lines(piece.block, self._noted(piece)) if isinstance(piece, Lines) else piece
+        self._part_is_over()
 
-    def _part_is_over(self, mending: Mending) -> None:
-        if self.path is not None and mending.torn:
-            self.torn.append(self.path)
+    def _part_is_over(self) -> None:
+        if self._path is not None and self._mending.torn:
+            self._torn.append(self._path)
 
-    def _items(self, piece: Lines) -> Iterator[Any]:
+    def _noted(self, piece: Lines) -> Iterator[TapeItem | TapeError]:
         for item in piece.items:
             if isinstance(item, Lost):
-                self.lost.append(item)
+                self._lost.append(item)
             yield item
-
-
-@define
-class _Counts:
-    kinds: Counter[str] = Factory(Counter)
-    first_ns: int | None = None
-    last_ns: int | None = None
-
-    def add(self, record: Record) -> None:
-        self.kinds[str(record.__struct_config__.tag)] += 1
-        self.first_ns = record.at_ns if self.first_ns is None else self.first_ns
-        self.last_ns = record.at_ns
-
-    def of(self, kind: type[Record]) -> int:
-        return self.kinds[str(kind.__struct_config__.tag)]
 
 
 def examine(tape: Tape) -> TapeReport:
     """Go through a whole tape and say what is there and what is not; never raises because of what the files hold."""
-    watched, counts, mending = _Watched(), _Counts(), Mending(tape.key)
-    failure = None
-    if tape.capture is None:
-        for record in mended(watched.watch(tape, mending), mending):
-            counts.add(record)
-    else:
-        try:
-            for _, record in read_capture(tape.capture):
-                counts.add(record)
-        except CaptureError as error:
-            failure = str(error)
-    return TapeReport(
-        key=tape.key,
-        parts=tape.paths,
-        size_bytes=sum(_size(path) for path in tape.paths),
-        blocks=watched.blocks,
-        records=dict(counts.kinds),
-        first_ns=counts.first_ns,
-        last_ns=counts.last_ns,
-        followings=counts.of(Followed),
-        gaps=counts.of(Disconnected),
-        label=tape.label,
-        outcome=tape.outcome,
-        damages=tuple(watched.damages),
-        torn=tuple(watched.torn),
-        lost=tuple(watched.lost),
-        absent=mending.absent,
-        misplaced=mending.misplaced,
-        overlapping=mending.overlapping,
-        unreadable=mending.unreadable,
-        foreign=mending.foreign,
-        failure=failure,
-    )
+    examination = Examination(tape)
+    for _ in examination.records():
+        pass
+    return examination.report()
+
+
+def _kind(of: Record | type[Record]) -> str:
+    return str(of.__struct_config__.tag)
 
 
 def _size(path: Path) -> int:

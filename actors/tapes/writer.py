@@ -120,7 +120,7 @@ class TapeWriter:
         return frozenset(run.part.path for run in self._runs.values() if run.part is not None)
 
     def describe(self, key: str, **fields: Any) -> None:
-        """Have the headers of this key's further parts say more: ``source``, ``outcome``, ``tokens``."""
+        """Have the headers of this key's further parts say so: ``source``, ``outcome``, ``tokens``, ``scoring``."""
         self._said[key] = fields
 
     def write(self, batch: Sequence[tuple[str, bytes, int]]) -> None:
@@ -199,11 +199,10 @@ class TapeWriter:
             continues=run.target is not None,
             run=run.started_ns,
             sequence=run.lines,
-            scoring=self._scoring,
             target=UNSET if run.target is None else run.target,
             market=UNSET if run.market is None else run.market,
             epoch=UNSET if run.epoch is None else run.epoch,
-            **self._said.get(key, {}),
+            **{"scoring": self._scoring, **self._said.get(key, {})},
         )
 
     def _end(self, run: _Run) -> None:
