@@ -176,14 +176,27 @@ class Interrupted(BaseException):
 
 @contextmanager
 def interrupting(begun: threading.Event) -> Iterator[None]:
-    """Interrupt the main thread, as Ctrl-C does, while it waits for a future, once something has begun."""
+    """Interrupt the main thread, as Ctrl-C does, while it waits for a future, once something has begun.
+
+    It waits if it is found at the same place of the same wait twice. Anywhere else, such as in a callback of the
+    garbage collector, the exception would be lost.
+    """
+    found: list[tuple[FrameType, int]] = []
 
     def strike(_: int, frame: FrameType | None) -> None:
+        if frame is None or frame.f_code is not threading.Condition.wait.__code__ or not begun.is_set():
+            return
+        if (frame, frame.f_lasti) in found and waits_for_future(frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise Interrupted
+        found[:] = [(frame, frame.f_lasti)]
+
+    def waits_for_future(frame: FrameType | None) -> bool:
+        codes = set()
         while frame is not None:
-            if begun.is_set() and frame.f_code in (Future.result.__code__, wait.__code__):
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                raise Interrupted
+            codes.add(frame.f_code)
             frame = frame.f_back
+        return not codes.isdisjoint((Future.result.__code__, wait.__code__))
 
     before = signal.signal(signal.SIGALRM, strike)
     signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
