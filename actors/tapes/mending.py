@@ -91,8 +91,10 @@ class Mending:
 
     def _carefully(self, item: TapeItem | TapeError) -> Sequence[Record]:
         header_due, self._header_due = self._header_due, False
+        if isinstance(item, TapeHeader) and not header_due:
+            return self._restate(item)
         if isinstance(item, TapeHeader):
-            self._begin(item, due=header_due)
+            self._begin(item)
         elif self._skip_part:
             pass
         elif isinstance(item, TapeError):
@@ -108,10 +110,7 @@ class Mending:
             return self._record(item)
         return ()
 
-    def _begin(self, header: TapeHeader, *, due: bool) -> None:
-        if not due:
-            self.misplaced += 1
-            return
+    def _begin(self, header: TapeHeader) -> None:
         if header.key != self._key or header.version != VERSION:
             self.foreign += 1
             self._skip_part = True
@@ -131,6 +130,16 @@ class Mending:
         self._lines += header.sequence - self._lines_before
         self._run = header.run
         self._plain = False
+
+    def _restate(self, header: TapeHeader) -> Sequence[Record]:
+        """A header in the middle says how the market stands, for who has lost what said so before."""
+        if self._skip_part or header.key != self._key or header.version != VERSION:
+            return ()
+        self._header = header
+        unknown = self._target is not None and self._known is not None and self._known[1] is None
+        if unknown and header.target == self._target and header.market is not UNSET:
+            return self._noted([MarketUpdated(at_ns=self._last_ns, market=header.market)])
+        return ()
 
     def _in_day(self, at_ns: int) -> bool:
         """Whether a record is of its part's day; where the header is missing, the first record says which that is."""

@@ -26,9 +26,13 @@ from engine.markets import Market, Target
 from engine.records import Connected, Disconnected, Followed, MarketUpdated, Unfollowed
 from engine.settings import ScoringSettings
 from engine.tape import MAX_TIME_NS, VERSION, End, TapeHeader, line_bytes, record_of
+from engine.units import NS_PER_S
 
 BLOCK_BYTES: Final = 256 << 10
 """More text than this waiting for one market becomes several blocks."""
+
+RESTATE_NS: Final = 60 * NS_PER_S
+"""The header is written again when it is so old, in case the first block is damaged: all else hangs on the metadata."""
 
 _FRAME: Final = b'{"kind":"frame"'
 _MEGABYTE: Final = 1_000_000
@@ -69,6 +73,7 @@ class _Run:
     day: int = -1
     lines: int = 0
     last_ns: int = 0
+    stated_ns: int = 0
     target: Target | None = None
     market: Market | None = None
     epoch: int | None = None
@@ -169,18 +174,19 @@ class TapeWriter:
         first_ns, last_ns = chunk[0][1], chunk[-1][1]
         if run.part is not None and (run.day != first_ns // DAY_NS or run.part.size >= self._rotate_bytes):
             self._end(run)
-        head: list[bytes] = []
-        part = run.part
+        part, fresh = run.part, run.part is None
         if part is None:
             part = Part.create(self._folder, key, first_ns)
             run.day = first_ns // DAY_NS
-            head = [line_bytes(self._header(key, run, part.number, first_ns))]
-        lines = [*head, *(line for line, _ in chunk)]
+        lines = [line for line, _ in chunk]
+        if fresh or first_ns - run.stated_ns >= RESTATE_NS:
+            lines.insert(0, line_bytes(self._header(key, run, part, first_ns)))
+            run.stated_ns = first_ns
         try:
             part.append(lines, last_ns)
         except OSError:
-            run.part = None if part.broken or head else part
-            if head:
+            run.part = None if part.broken or fresh else part
+            if fresh:
                 with suppress(OSError):
                     part.close()
             raise
@@ -189,16 +195,16 @@ class TapeWriter:
         for line, _ in chunk:
             run.learn(line)
 
-    def _header(self, key: str, run: _Run, number: int, at_ns: int) -> TapeHeader:
+    def _header(self, key: str, run: _Run, part: Part, at_ns: int) -> TapeHeader:
         return TapeHeader(
             at_ns=at_ns,
             version=VERSION,
             key=key,
-            part=number,
+            part=part.number,
             software=self._software,
             continues=run.target is not None,
             run=run.started_ns,
-            sequence=run.lines,
+            sequence=run.lines - part.lines,
             target=UNSET if run.target is None else run.target,
             market=UNSET if run.market is None else run.market,
             epoch=UNSET if run.epoch is None else run.epoch,

@@ -303,11 +303,39 @@ def test_parts_of_others_are_left_out(stranger: TapeHeader) -> None:
     assert (mending.foreign, mending.unreadable) == (1, 0)
 
 
-def test_a_header_in_the_middle_and_a_following_of_another_are_misplaced() -> None:
+def test_a_following_of_another_is_misplaced() -> None:
     mending = Mending(KEY)
     other = Followed(at_ns=at(1), target=evolve(TARGET, key="other"))
-    assert mend([header(), *BEGUN, header(9), other, frame(2)], mending)[3:-1] == [frame(2)]
-    assert mending.misplaced == 2
+    assert mend([header(), *BEGUN, other, frame(2)], mending)[3:-1] == [frame(2)]
+    assert mending.misplaced == 1
+
+
+def test_a_header_in_the_middle_changes_nothing_where_nothing_is_missing() -> None:
+    again = header(5, standing=(TARGET, MARKET, 1))
+    strange = header(5, standing=(TARGET, MARKET, 1), key="other")
+    assert mend([header(), *BEGUN, frame(1), again, strange, frame(5), unfollowed(6), again]) == [
+        *BEGUN,
+        frame(1),
+        frame(5),
+        unfollowed(6),
+    ]
+    unknown = [followed(0), connected(0), frame(1), header(5, standing=(TARGET, None, 1)), frame(6), unfollowed(6)]
+    assert mend([header(), *unknown]) == [step for step in unknown if not isinstance(step, TapeHeader)]
+
+
+def test_a_header_in_the_middle_tells_what_was_lost_with_the_beginning() -> None:
+    again = header(60, standing=(TARGET, MARKET, 1))
+    assert mend([4, frame(50), again, frame(61)])[:-1] == [
+        followed(50),
+        connected(50),
+        frame(50),
+        market(50),
+        frame(61),
+    ]
+    assert mend([4, again, frame(61)])[:-1] == [followed(61), market(61), connected(61), frame(61)]
+    assert mend([4, frame(50), header(60, standing=(evolve(TARGET, series=None), MARKET, 1)), frame(61)])[3:-1] == [
+        frame(61)
+    ]
 
 
 instants = st.integers(0, 40) | st.sampled_from([-(10**6), 90_000, 180_000, 10**7])

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import trio
@@ -19,18 +20,19 @@ from actors.tapes.reader import mended, merged, read_pieces, read_tape
 from actors.tapes.writer import TapeWriter, WriterSettings
 from engine.envelope import envelope_line
 from engine.presets import PRESETS
-from engine.records import Connected, Disconnected, Followed, Frame, Record, Unfollowed
+from engine.records import Connected, Disconnected, Followed, Frame, MarketUpdated, Record, Unfollowed
 from engine.replay import replay
 from engine.scoring import build_scorer
 from engine.settings import AggregateSettings, ScoringSettings
 from engine.signals import MarketSignals, Signal
-from engine.tape import Lost, line_bytes
+from engine.tape import Lost, items_of, line_bytes
 from engine.units import NS_PER_S
 from tests.actors.local_venue import follow, rig
-from tests.actors.tapes.tape_texts import DAY, KEY, OTHER, at, batch, following, frame, record
+from tests.actors.tapes.tape_texts import DAY, KEY, MARKET, OTHER, at, batch, following, frame, record
 from tests.actors.tapes.test_finding import write_capture
 from tests.engine.wire_texts import book, change, trade
 
+RECORDS = get_args(Record)
 Pairs = Sequence[tuple[str, Record]]
 
 
@@ -133,6 +135,7 @@ def test_a_tape_cut_at_any_byte_replays_up_to_the_cut(tmp_path: Path, seed: int)
     whole = signals_of(uncut)
     blocks = [piece.block for piece in read_pieces(tape.parts) if hasattr(piece, "block")]
     ends = [block.offset + block.length for block in blocks]
+    counts = [sum(isinstance(item, RECORDS) for item in items_of(block.text)) for block in blocks]
     chance = random.Random(seed)
     cuts = {
         *range(300),
@@ -147,9 +150,8 @@ def test_a_tape_cut_at_any_byte_replays_up_to_the_cut(tmp_path: Path, seed: int)
         short.unlink(missing_ok=True)
         short.write_bytes(content[:cut])
         left = list(read_tape(Tape(key=KEY, parts=(short,))))
-        # Every whole block before the cut, and nothing of the torn one; the header is no record, the end is none.
-        count = sum(block.lines for block, end in zip(blocks, ends, strict=True) if end <= cut)
-        count = min(max(count - 1, 0), len(records))
+        # Every whole block before the cut, and nothing of the torn one.
+        count = sum(held for held, end in zip(counts, ends, strict=True) if end <= cut)
         expected = uncut[:count]
         if 0 < count < len(records):
             expected = [*expected, (KEY, Unfollowed(at_ns=records[count - 1].at_ns + 1))]
@@ -178,6 +180,19 @@ def test_damage_in_the_middle_costs_the_block_and_is_a_gap(tmp_path: Path) -> No
         Connected(at_ns=records[12].at_ns, epoch=1),
     ]
     assert left == [*records[:8], *hole, *records[12:]]
+
+
+def test_when_the_first_block_is_damaged_the_market_is_known_a_minute_later(tmp_path: Path) -> None:
+    records = following(0, 200)
+    record(tmp_path, records, block=20)
+    [tape] = find_tapes([tmp_path])
+    content = bytearray(tape.parts[0].read_bytes())
+    content[60] ^= 1
+    tape.parts[0].write_bytes(content)
+    left = [item for _, item in read_tape(tape)]
+    known = next(item for item in left if isinstance(item, MarketUpdated))
+    assert at(60) <= known.at_ns <= at(80)
+    assert (len(left), known) == (len(records) - 20 + 3, MarketUpdated(at_ns=known.at_ns, market=MARKET))
 
 
 @given(seed=st.integers(0, 10**9))

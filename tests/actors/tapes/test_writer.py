@@ -173,6 +173,30 @@ def test_the_standing_of_a_market_follows_its_records(tmp_path: Path) -> None:
     assert standing(*begun, Followed(at_ns=at(1), target=TARGET)) == (True, TARGET, UNSET, UNSET)
 
 
+def test_the_header_is_written_again_every_minute(tmp_path: Path) -> None:
+    records = following(0, 150)
+    record(tmp_path, records, block=10)
+    headers = [item for item in items_in(tmp_path / FIRST) if isinstance(item, TapeHeader)]
+    assert [(header.at_ns, header.part, header.sequence, header.run) for header in headers] == [
+        (at(seconds), 1, 0, at(0)) for seconds in (0, 67, 127)
+    ]
+    assert [(header.continues, header.market) for header in headers] == [(False, UNSET), (True, MARKET), (True, MARKET)]
+
+
+def test_a_header_that_is_written_again_counts_the_parts_before_its_own(tmp_path: Path) -> None:
+    writer = TapeWriter(tmp_path, WriterSettings(rotate_mb=0.0005))
+    for seconds in (0, 1, 2, 70):
+        writer.write(batch([frame(seconds, os.urandom(300).hex())]))
+    writer.write(batch([frame(200)]))
+    writer.close()
+    sequences = [
+        [item.sequence for item in items_in(tmp_path / DAY / f"{KEY}.{n}.jsonl.zst") if isinstance(item, TapeHeader)]
+        for n in range(1, len(files(tmp_path)) + 1)
+    ]
+    assert all(len(set(of_part)) == 1 for of_part in sequences)
+    assert sorted(sequences) == sequences
+
+
 def test_midnight_begins_a_new_part_in_a_new_folder(tmp_path: Path) -> None:
     midnight = (at(0) // DAY_NS + 1) * DAY_NS
     before, after = Frame(at_ns=midnight - 1, text="before"), Frame(at_ns=midnight, text="after")
