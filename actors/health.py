@@ -36,12 +36,22 @@ class MarketHealth:
 
 
 @frozen(kw_only=True)
+class RecorderHealth:
+    """The recorder: lines written and lost since it started, bytes that wait, and the word for the fault, if any."""
+
+    written: int
+    lost: int
+    waiting_bytes: int
+    fault: str | None
+
+
+@frozen(kw_only=True)
 class EngineHealth:
     """The whole engine at ``as_of_ns``.
 
     ``rollovers`` counts slots that opened while already followed, ``worst_rollover_gap_s`` the longest opening gap seen
     so far. ``dropped`` counts signals lost to slow subscribers, ``late`` those that missed their aggregate.
-    ``problems`` are the open troubles of discovery by target.
+    ``problems`` are the open troubles of discovery by target. ``recorder`` is ``None`` when nothing is recorded.
     """
 
     as_of_ns: int
@@ -54,6 +64,7 @@ class EngineHealth:
     rollovers: int
     worst_rollover_gap_s: float | None
     problems: Mapping[str, str]
+    recorder: RecorderHealth | None = None
 
     @property
     def ready(self) -> bool:

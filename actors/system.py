@@ -4,36 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Self
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from actors.aggregator import AggregatorActor, Joined
+from actors.archive import Archive
 from actors.cast import Cast
 from actors.child import ChildSpec
 from actors.clock import Clock
 from actors.crash import unwrapped
-from actors.dial import dial, shared_tls_context
 from actors.discovery import DiscoveryActor
 from actors.health import EngineHealth
 from actors.hub import Hub, Subscription
 from actors.leases import Hold, Leases
-from actors.limiter import ConnectLimiter
 from actors.logs import default_logger
-from actors.market import Ask, MarketTools
+from actors.market import Ask
 from actors.ports import Ports
-from actors.reconnect import Reconnector
 from actors.rest import VenueRest
-from actors.seat import Seat
 from actors.supervisor import Supervisor
 from actors.taps import Tap, Taps
+from actors.workshop import Workshop
 from engine.followbook import follow_named
 from engine.markets import Market, Target
-from engine.pipeline import MarketPipeline, neutral_signal, stamp_of
-from engine.presets import choose_preset
-from engine.scoring import ScorerFactory, build_scorer
+from engine.pipeline import neutral_signal
+from engine.scoring import ScorerFactory
 from engine.settings import FollowSettings, Settings
 from engine.signals import AggregateSignal, FeedState, MarketSignals, OutsideScore
 
@@ -57,16 +53,15 @@ class Engine:
         self.clock = ports.clock or Clock.anchored()
         self._log = log
         self._started_ns = self.clock.now_ns()
-        self._preset = choose_preset(settings.scoring, scorers)
-        self._new_scorer = partial(build_scorer, self._preset, scorers)
-        self._new_scorer()  # an unknown scorer or option is told at once, not at the first deadline
-        self._stamp = stamp_of(self._preset, settings.scoring)
+        workshop = Workshop(settings, ports=ports, clock=self.clock, scorers=scorers, log=log)
+        self._stamp = workshop.stamp
         self._signals = Hub[MarketSignals]("signals")
         self._aggregates = Hub[AggregateSignal]("aggregates")
         self._last_aggregates: dict[str, AggregateSignal] = {}
         self._taps = Taps() if tape is None else Taps(tape)
         self._supervisor = Supervisor(self.clock, log=log)
         self._rest = VenueRest(settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport)
+        self._archive = Archive(settings, clock=self.clock, court=self._rest, rng=ports.rng, taps=self._taps, log=log)
         self._aggregator = AggregatorActor(
             settings.aggregate,
             clock=self.clock,
@@ -79,7 +74,7 @@ class Engine:
             supervision=settings.supervision,
             scoring=settings.scoring,
             stamp=self._stamp,
-            tools=self._market_tools(ports),
+            tools=workshop.tools(taps=self._taps, refresh=self._refresh),
             publish=self._publish,
             tell=self._aggregator.tell,
             log=log,
@@ -201,6 +196,7 @@ class Engine:
             rollovers=rollovers,
             worst_rollover_gap_s=worst_gap_s,
             problems=dict(self._discovery.problems()),
+            recorder=self._archive.health(),
         )
 
     # Inside.
@@ -212,6 +208,8 @@ class Engine:
                 await nursery.start(self._cast.run)
                 await nursery.start(self._leases.run)
                 await nursery.start(self._supervise, nursery.cancel_scope)
+                for spec in self._archive.children():
+                    await self._supervisor.start(spec)
                 await self._supervisor.start(ChildSpec(name="aggregator", run=self._aggregator.run, counts=False))
                 await self._supervisor.start(ChildSpec(name="discovery", run=self._discovery.run, counts=False))
                 task_status.started(self)
@@ -233,38 +231,6 @@ class Engine:
             # Before the subscriptions are closed: the last signals deserve their aggregate.
             self._aggregator.drain()
         scope.cancel()
-
-    def _market_tools(self, ports: Ports) -> MarketTools:
-        settings = self.settings
-        feed = settings.feed
-        reconnector = partial(
-            Reconnector,
-            url=settings.venue.websocket_url,
-            feed=feed,
-            user_agent=settings.venue.user_agent,
-            dial=ports.dial or partial(dial, ssl_context=shared_tls_context(settings.venue.ca_file)),
-            limiter=ConnectLimiter(self.clock, rate_per_s=feed.connects_per_s, burst=feed.connects_burst),
-            clock=self.clock,
-            rng=ports.rng,
-        )
-        return MarketTools(
-            clock=self.clock,
-            new_pipeline=self._new_pipeline,
-            new_reconnector=lambda seat, put: reconnector(put=put, log=self._log.bind(market=seat.target.key)),
-            refresh=self._refresh,
-            feed=feed,
-            log=self._log,
-            tape=self._taps,
-        )
-
-    def _new_pipeline(self, seat: Seat, followed_ns: int) -> MarketPipeline:
-        return MarketPipeline(
-            seat.target,
-            followed_ns=followed_ns,
-            scoring=self.settings.scoring,
-            preset=self._preset,
-            scorer=self._new_scorer(),
-        )
 
     # These two close circles: each of the parts they speak to needs the other to be made.
 

@@ -140,6 +140,24 @@ class AggregateSettings:
 
 
 @frozen(kw_only=True)
+class RecordingSettings:
+    """Tapes: everything that happens to every followed market, for replay and evaluation.
+
+    ``record`` switches them on for every command that runs an engine. A part is followed by another one at
+    ``rotate_mb``. Days older than ``keep_days`` and whatever is more than ``max_gb`` are deleted, oldest first (0: no
+    limit). ``queue_mb`` of lines may wait for the disk. ``labels`` asks for every market's outcome after its end.
+    """
+
+    record: bool = False
+    folder: str = field(default="tapes", validator=min_len(1))
+    rotate_mb: float = field(default=64.0, validator=[ge(1.0), le(4096.0)])
+    keep_days: float = field(default=0.0, validator=[ge(0.0), le(3650.0)])
+    max_gb: float = field(default=0.0, validator=[ge(0.0), le(100_000.0)])
+    queue_mb: float = field(default=64.0, validator=[ge(1.0), le(4096.0)])
+    labels: bool = True
+
+
+@frozen(kw_only=True)
 class LogSettings:
     """What the logs say and how."""
 
@@ -158,4 +176,5 @@ class Settings:
     discovery: DiscoverySettings = Factory(DiscoverySettings)
     supervision: SupervisionSettings = Factory(SupervisionSettings)
     aggregate: AggregateSettings = Factory(AggregateSettings)
+    recording: RecordingSettings = Factory(RecordingSettings)
     log: LogSettings = Factory(LogSettings)

@@ -23,6 +23,7 @@ SECTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "discovery": "How the markets of a series are warmed up, looked up and let go.",
         "supervision": "How often an actor may crash before its market is set aside, and for how long.",
         "aggregate": "What is made of all markets of an underlying.",
+        "recording": "Tapes of everything that happens to every followed market, for replay and evaluation.",
         "log": "Logs go to stderr.",
     }
 )
@@ -69,6 +70,13 @@ COMMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "aggregate.grace_s": "an aggregate waits this long for its last market (seconds, up to 60)",
         "aggregate.outside": "names of the scores from elsewhere that are expected",
         "aggregate.outside_max_age_s": "older ones count as missing (seconds, up to 86400)",
+        "recording.record": "record whenever an engine runs; `updown record` does so anyway",
+        "recording.folder": "where: a folder for each day (UTC), one file or more for each market",
+        "recording.rotate_mb": "a file of so many megabytes is followed by another one (1 to 4096)",
+        "recording.keep_days": "days older than so many are deleted, 0: none (days, 0 to 3650)",
+        "recording.max_gb": "beyond so many gigabytes the oldest files are deleted, 0: never (0 to 100000)",
+        "recording.queue_mb": "megabytes of lines that may wait for the disk (1 to 4096)",
+        "recording.labels": "ask for the outcome of every market after its end, and write it beside the tapes",
         "log.level": "one of debug, info, warning, error",
         "log.format": "console or json",
     }

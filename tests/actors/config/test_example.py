@@ -75,7 +75,7 @@ def test_the_limit_in_a_comment_is_the_limit(key: str) -> None:
 
 
 def test_every_number_has_its_range() -> None:
-    numbers = [key for key in keys() if isinstance(_default(key), int | float)]
+    numbers = [key for key in keys() if type(_default(key)) in (int, float)]
     assert [key for key in numbers if not (BETWEEN.search(COMMENTS[key]) or UP_TO.search(COMMENTS[key]))] == []
 
 
