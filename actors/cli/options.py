@@ -7,10 +7,13 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from actors.config import Loaded, load_settings
 from actors.plugins import names
 from engine.settings import LogSettings
+
+_SCORING: Final = {"preset": "scoring.preset", "window": "scoring.window_s", "cadence": "scoring.cadence_s"}
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,19 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="one setting, stronger than files and environment; may be repeated",
+    )
+
+
+def add_scoring_options(parser: argparse.ArgumentParser) -> None:
+    """``--preset``, ``--window`` and ``--cadence``: settings that people change most often."""
+    parser.add_argument(
+        "--preset", dest="scoring_preset", metavar="NAME", help="score with these formulas (scoring.preset)"
+    )
+    parser.add_argument(
+        "--window", dest="scoring_window", metavar="SECONDS", help="score over so long a window (scoring.window_s)"
+    )
+    parser.add_argument(
+        "--cadence", dest="scoring_cadence", metavar="SECONDS", help="score so often (scoring.cadence_s)"
     )
 
 
@@ -55,6 +71,14 @@ def positive_number(text: str) -> float:
     return number
 
 
+def positive_integer(text: str) -> int:
+    """A whole number above 0, for ``argparse``."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"not a whole number above 0: {text}")
+    return number
+
+
 def port_number(text: str) -> int:
     """A TCP port or 0, for ``argparse``: the resolver would take any number for one."""
     number = int(text)
@@ -70,6 +94,10 @@ def load(arguments: argparse.Namespace) -> Loaded:
         flags["-v"] = "log.level=debug"
     if getattr(arguments, "log_format", None):
         flags["--log-format"] = f"log.format={arguments.log_format}"
+    for flag, key in _SCORING.items():
+        value = getattr(arguments, f"scoring_{flag}", None)
+        if value is not None:
+            flags[f"--{flag}"] = f"{key}={value}"
     return load_settings(arguments.config, arguments.set, os.environ, flags=flags, plugins=names())
 
 

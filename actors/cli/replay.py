@@ -3,68 +3,79 @@
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from actors.captures import Capture, CaptureError, find_captures, read_capture
 from actors.cli.columns import aligned
 from actors.cli.failures import Exit
-from actors.cli.options import add_config_options, add_output_option, load
-from actors.cli.run import scorers_for
+from actors.cli.gauge import reading
+from actors.cli.options import add_config_options, add_output_option, add_scoring_options, load
+from actors.cli.playback import play, total_bytes
 from actors.crash import unwrapped
 from actors.tally import MarketTally, Tally, as_json, failures
+from actors.tapes.finding import Tape, find_tapes
 from engine.envelope import envelope_line
-from engine.presets import choose_preset
-from engine.records import Frame, Record, Unfollowed
-from engine.replay import replay
-from engine.scoring import build_scorer
-from engine.settings import Settings
-from engine.signals import MarketSignals, Signal
+from engine.signals import Signal
 from engine.units import NS_PER_S
 
-PROGRESS_STEP: Final = 256
+WORTH_BYTES: Final = 2_000_000
+"""A process takes half a second to start; less than this is read meanwhile."""
+
+MOST_JOBS: Final = 256
 
 NO_TRADES: Final = (
     "These recordings hold books and no trades: whatever is scored from trades (volume flow, whales, and momentum where"
     " it is taken from trades) is absent, not zero, and confidence is 0."
 )
 
+CUT: Final = "{}: the tape has no last line: it was cut off there, or is being written"
+
 _HEAD: Final = ("market", "messages", "malformed", "signals", "trades", "cover", "crossed", "final mid", "agrees")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to replay, how fast, with which formulas."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="a recorded market (.jsonl.gz) or a folder of them")
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="PATH",
+        help="a tape (.jsonl.zst), an older recording (.jsonl.gz), or a folder of either",
+    )
     parser.add_argument(
         "--speed",
         type=_speed,
         default=0.0,
         help="times real time; 0: as fast as possible (default: %(default)g)",
     )
+    add_scoring_options(parser)
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        metavar="N",
+        help="processes that share the markets; the output is the same (default: one for each core where it pays)",
+    )
     add_config_options(parser)
     add_output_option(parser, "table", "json", "jsonl")
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Replay and print; ``FAILED`` when recordings are torn or not what their manifest says, or a book is left crossed.
+    """Replay and print; ``FAILED`` when something is missing, not what a manifest says, or a book is left crossed.
 
     With ``jsonl`` stdout has every signal and stderr the tally, otherwise stdout has the tally.
     """
     output = arguments.output or ("table" if sys.stdout.isatty() else "jsonl")
-    captures = find_captures(arguments.path)
+    tapes = find_tapes(arguments.paths)
     settings = load(arguments).settings
-    tally = Tally(captures)
-    with _progress(captures) as progress:
-        signals = _signals(captures, settings, tally, partial(progress.advance, progress.task_ids[0]))
+    tally = Tally(tapes)
+    with reading("replay", total_bytes(tapes)) as watch:
+        signals = play(tapes, settings, tally, watch, jobs=_processes(arguments, tapes))
         if arguments.speed:
             _paced(signals, arguments.speed, printing=output == "jsonl")
         else:
@@ -73,48 +84,13 @@ def main(arguments: argparse.Namespace) -> int:
     return _conclude(tally.markets(), output)
 
 
-def _signals(captures: Sequence[Capture], settings: Settings, tally: Tally, step: partial[None]) -> Iterator[Signal]:
-    """Every signal of the recordings, in order, counted on its way."""
-    scorers = scorers_for(settings)
-    preset = choose_preset(settings.scoring, scorers)
-    signals = replay(
-        _counted(captures, tally, step),
-        scoring=settings.scoring,
-        preset=preset,
-        new_scorer=partial(build_scorer, preset, scorers),
-        aggregate=settings.aggregate,
-    )
-    for signal in signals:
-        if isinstance(signal, MarketSignals):
-            tally.signal(signal)
-        yield signal
-
-
-def _counted(captures: Sequence[Capture], tally: Tally, step: partial[None]) -> Iterator[tuple[str, Record]]:
-    readable = (_readable(capture, tally) for capture in captures)
-    merged = heapq.merge(*readable, key=lambda pair: pair[1].at_ns)
-    frames = 0
-    for key, record in merged:
-        tally.record(key, record)
-        frames += isinstance(record, Frame)
-        if frames == PROGRESS_STEP:
-            step(frames)
-            frames = 0
-        yield key, record
-    step(frames)
-
-
-def _readable(capture: Capture, tally: Tally) -> Iterator[tuple[str, Record]]:
-    """The records of one recording, up to where it is torn: there its market is let go, and the others go on."""
-    at_ns = None
-    try:
-        for key, record in read_capture(capture):
-            at_ns = record.at_ns
-            yield key, record
-    except CaptureError as error:
-        tally.tear(capture.slug, str(error))
-        if at_ns is not None:
-            yield capture.slug, Unfollowed(at_ns=at_ns + 1)
+def _processes(arguments: argparse.Namespace, tapes: Sequence[Tape]) -> int:
+    """How many processes: what was asked for; else all cores for much to read, as fast as possible."""
+    if arguments.speed:
+        return 1
+    worth_it = len(tapes) > 1 and total_bytes(tapes) >= WORTH_BYTES
+    wanted = arguments.jobs or (len(os.sched_getaffinity(0)) if worth_it else 1)
+    return max(1, min(wanted, len(tapes)))
 
 
 def _paced(signals: Iterator[Signal], speed: float, *, printing: bool) -> None:
@@ -140,12 +116,13 @@ def _print(signal: Signal, *, printing: bool) -> None:
 
 def _conclude(markets: Sequence[MarketTally], output: str) -> Exit:
     complaints = failures(markets)
+    remarks = [CUT.format(market.slug) for market in markets if market.cut]
     stream = sys.stderr if output == "jsonl" else sys.stdout
     if output == "json":
-        conclusion = {"markets": as_json(markets), "failures": complaints, "note": _note(markets)}
+        conclusion = {"markets": as_json(markets), "failures": complaints, "remarks": remarks, "note": _note(markets)}
         stream.write(json.dumps(conclusion, indent=2) + "\n")
     else:
-        stream.write("\n".join([aligned([_HEAD, *map(_row, markets)]), _totals(markets), *complaints]) + "\n")
+        stream.write("\n".join([aligned([_HEAD, *map(_row, markets)]), _totals(markets), *remarks, *complaints]) + "\n")
     return Exit.FAILED if complaints else Exit.DONE
 
 
@@ -178,21 +155,11 @@ def _note(markets: Sequence[MarketTally]) -> str | None:
     return None if any(market.trades for market in markets) else NO_TRADES
 
 
-def _progress(captures: Sequence[Capture]) -> Progress:
-    """A bar on stderr, shown on a terminal only."""
-    console = Console(stderr=True)
-    progress = Progress(
-        TextColumn("replay"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    counts = [capture.messages for capture in captures]
-    progress.add_task("replay", total=None if None in counts else sum(count or 0 for count in counts))
-    return progress
+def _jobs(text: str) -> int:
+    jobs = int(text)
+    if not 1 <= jobs <= MOST_JOBS:
+        raise argparse.ArgumentTypeError(f"not a number of processes from 1 to {MOST_JOBS}: {text}")
+    return jobs
 
 
 def _speed(text: str) -> float:

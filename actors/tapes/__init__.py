@@ -6,7 +6,7 @@ from actors.tapes.finding import Tape, find_tapes
 from actors.tapes.imports import Imported, import_capture
 from actors.tapes.keeping import Kept, keep
 from actors.tapes.merging import merge_tapes
-from actors.tapes.reader import merged, read_tape
+from actors.tapes.reader import merged, read_tape, start_ns
 from actors.tapes.report import DamageAt, TapeReport, examine
 from actors.tapes.writer import TapeWriteError, TapeWriter, WriterSettings
 
@@ -32,4 +32,5 @@ __all__ = [
     "merged",
     "read_blocks",
     "read_tape",
+    "start_ns",
 ]

@@ -87,7 +87,9 @@ def _found(path: Path) -> Iterator[Path | Capture]:
         if parse_part(path.name) is not None:
             yield path
         elif not path.name.endswith(CAPTURE_SUFFIX):
-            raise TapeError(f"{path}: not part of a tape, which is named <slug>.<part>{SUFFIX}, nor a recording")
+            raise TapeError(
+                f"{path}: not a recording (<slug>{CAPTURE_SUFFIX}), and not part of a tape (<slug>.<part>{SUFFIX})"
+            )
         return
     files = [*path.iterdir(), *(file for day in path.iterdir() if is_day(day.name) for file in _files(day))]
     found = [file for file in files if parse_part(file.name) is not None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from heapq import heappop, heappush, heapreplace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from attrs import frozen
 
@@ -16,7 +18,22 @@ from engine.errors import TapeError
 from engine.records import Record, Unfollowed
 from engine.tape import TapeItem, items_of
 
-__all__ = ["Lines", "PartBegins", "Piece", "Tape", "find_tapes", "mended", "merged", "read_pieces", "read_tape"]
+__all__ = [
+    "Lines",
+    "PartBegins",
+    "Piece",
+    "Tape",
+    "find_tapes",
+    "mended",
+    "merged",
+    "read_pieces",
+    "read_tape",
+    "staggered",
+    "start_ns",
+    "time_of",
+]
+
+T = TypeVar("T")
 
 
 @frozen
@@ -56,25 +73,41 @@ def merged(tapes: Iterable[Tape]) -> Iterator[tuple[str, Record]]:
 
     A tape is opened when its time comes, so as many files are open as were recorded at the same time.
     """
-    waiting = [(_start_ns(tape), position, tape) for position, tape in enumerate(tapes)]
+    return staggered(((start_ns(tape), partial(read_tape, tape)) for tape in tapes), time_of)
+
+
+def time_of(pair: tuple[str, Record]) -> tuple[int]:
+    """The place of a record among those of other markets."""
+    return (pair[1].at_ns,)
+
+
+def staggered(
+    sources: Iterable[tuple[int, Callable[[], Iterator[T]]]], place: Callable[[T], tuple[int, *tuple[Any, ...]]]
+) -> Iterator[T]:
+    """Merge what ordered sources give, of equals the first source's first.
+
+    A source is the earliest time at which it can begin, and what opens it; it is opened when that time has come.
+    ``place`` is what each source is ordered by, its time first.
+    """
+    waiting = [(start, position, begin) for position, (start, begin) in enumerate(sources)]
     waiting.sort(reverse=True, key=lambda each: each[:2])
-    heap: list[tuple[int, int, tuple[str, Record], Iterator[tuple[str, Record]]]] = []
+    heap: list[tuple[tuple[int, *tuple[Any, ...]], int, T, Iterator[T]]] = []
     while waiting or heap:
-        while waiting and (not heap or waiting[-1][0] <= heap[0][0]):
-            _, position, tape = waiting.pop()
-            records = read_tape(tape)
-            for pair in records:
-                heappush(heap, (pair[1].at_ns, position, pair, records))
+        while waiting and (not heap or waiting[-1][0] <= heap[0][0][0]):
+            _, position, begin = waiting.pop()
+            items = begin()
+            for item in items:
+                heappush(heap, (place(item), position, item, items))
                 break
         if not heap:
             continue
-        _, position, pair, records = heap[0]
-        yield pair
-        following = next(records, None)
+        _, position, item, items = heap[0]
+        yield item
+        following = next(items, None)
         if following is None:
             heappop(heap)
         else:
-            heapreplace(heap, (following[1].at_ns, position, following, records))
+            heapreplace(heap, (place(following), position, following, items))
 
 
 def read_pieces(parts: Iterable[Path]) -> Iterator[Piece]:
@@ -110,7 +143,7 @@ def _read_capture(capture: Capture) -> Iterator[tuple[str, Record]]:
             yield capture.slug, Unfollowed(at_ns=record.at_ns + 1)
 
 
-def _start_ns(tape: Tape) -> int:
+def start_ns(tape: Tape) -> int:
     """No record of the tape is older."""
     if tape.capture is not None:
         return next((record.at_ns for _, record in _read_capture(tape.capture)), 0)

@@ -77,9 +77,13 @@ class TapeReport:
 
     def problems(self) -> Iterator[str]:
         """What is wrong, a sentence each."""
-        yield from map(str, self.damages)
+        yield from self.losses()
         for path in self.torn:
             yield f"{path}: has no last line: it was cut off, or is being written"
+
+    def losses(self) -> Iterator[str]:
+        """What is known to be missing, or was left out, a sentence each."""
+        yield from map(str, self.damages)
         for lost in self.lost:
             yield f"{lost.records} records up to {_time(lost.until_ns)} never reached the tape: {lost.reason}"
         counts = (
@@ -121,6 +125,7 @@ class Examination:
         self._mending = Mending(tape.key)
         self._path: Path | None = None
         self._blocks = 0
+        self._read_bytes = 0
         self._damages: list[DamageAt] = []
         self._torn: list[Path] = []
         self._lost: list[Lost] = []
@@ -138,6 +143,11 @@ class Examination:
     def missing(self) -> int:
         """How many lines are known to be missing, so far."""
         return self._mending.missing
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of the files has been gone through, so far; of a recording of the older kind nothing."""
+        return self._read_bytes
 
     def records(self) -> Iterator[Record]:
         """The records, as a replay sees them."""
@@ -193,6 +203,8 @@ class Examination:
                 self._blocks += 1
             elif self._path is not None:
                 self._damages.append(DamageAt(path=self._path, damage=piece))
+            if isinstance(piece, Lines | Damage):
+                self._read_bytes += (piece.block if isinstance(piece, Lines) else piece).length
             yield Lines(piece.block, self._noted(piece)) if isinstance(piece, Lines) else piece
         self._part_is_over()
 

@@ -8,10 +8,17 @@ import json
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from actors.captures import find_captures
 from actors.cli import main
-from actors.cli.replay import NO_TRADES
-from tests.engine.wire_texts import CONDITION_ID, SLUG, START_S, book, trade
+from actors.cli.replay import CUT, NO_TRADES
+from actors.tapes import import_capture
+from engine.records import Connected, Followed, Frame, MarketUpdated, Record, Unfollowed
+from engine.series import slot_of_slug
+from tests.actors.tapes.tape_texts import following
+from tests.actors.tapes.tape_texts import record as put_on_tape
+from tests.engine.wire_texts import CONDITION_ID, MARKET, SLUG, START_S, book, trade
 
 RISING = [book(((f"0.{bid}", "10"),), ((f"0.{bid + 2}", "10"),)) for bid in range(50, 90)]
 
@@ -160,3 +167,88 @@ def test_the_recorded_markets_agree_with_their_manifest(captures: Path, capsys: 
     assert all(market["complete"] and market["agrees"] and not market["left_crossed"] for market in markets)
     assert len(markets) == 24
     assert conclusion["note"] == NO_TRADES
+
+
+# --------------------------------------------------------------------------------------------------------------- tapes
+
+
+def taped(folder: Path, texts: list[str], *, slug: str = SLUG, begin_s: float = START_S) -> Path:
+    """A market on a tape, one message a second, in blocks of ten lines."""
+    target = slot_of_slug(slug).target()
+    market = evolve(MARKET, slug=slug, start_ns=target.start_ns, end_ns=target.end_ns)
+    at_ns = [round((begin_s + n) * 10**9) for n in range(len(texts) + 1)]
+    items: list[Record] = [
+        Followed(at_ns=at_ns[0], target=target),
+        MarketUpdated(at_ns=at_ns[0], market=market),
+        Connected(at_ns=at_ns[0], epoch=1),
+        *(Frame(at_ns=at, text=text) for at, text in zip(at_ns, texts, strict=False)),
+        Unfollowed(at_ns=at_ns[-1]),
+    ]
+    put_on_tape(folder, items, key=slug, block=10)
+    return folder
+
+
+def replayed(capsys: pytest.CaptureFixture[str], *words: str | Path, code: int = 0) -> str:
+    capsys.readouterr()
+    assert main(["replay", *map(str, words), "-o", "jsonl"]) == code
+    return capsys.readouterr().out
+
+
+def test_an_imported_recording_replays_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record(tmp_path, RISING, manifest="40,1")
+    import_capture(find_captures(tmp_path)[0], tmp_path / "tapes")
+    signals = replayed(capsys, tmp_path / "tapes")
+    assert signals == replayed(capsys, tmp_path)
+    assert signals.count("\n") == 14
+    assert main(["replay", str(tmp_path / "tapes"), "-o", "json"]) == 0
+    [market] = json.loads(capsys.readouterr().out)["markets"]
+    assert (market["messages"], market["agrees"], market["cut"]) == (40, True, False)
+
+
+def test_processes_change_no_byte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [*RISING[:20], trade("0.55"), *RISING[20:], trade("0.61")]
+    slugs = [
+        SLUG,
+        SLUG.replace("btc", "eth"),
+        f"btc-updown-5m-{START_S + 300}",
+        f"btc-updown-15m-{START_S // 900 * 900}",
+    ]
+    for number, slug in enumerate(slugs):
+        taped(tmp_path, texts[number:], slug=slug, begin_s=START_S + 7 * number)
+    alone = replayed(capsys, tmp_path, "--jobs", "1")
+    assert len({json.loads(line).get("slug") for line in alone.splitlines()} - {None}) == 4
+    assert replayed(capsys, tmp_path, "--jobs", "2") == alone
+
+
+def test_what_was_live_can_be_asked_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taped(tmp_path, RISING)
+    words = ["--preset", "corrected", "--window", "90", "--cadence", "10"]
+    signals = [json.loads(line) for line in replayed(capsys, tmp_path, *words).splitlines()]
+    markets = [it for it in signals if it["event_type"] == "market_signal"]
+    assert len(markets) == 4
+    assert {it["preset"]["name"] for it in markets} == {"corrected"}
+    assert {it["window"]["end_ns"] - it["window"]["start_ns"] for it in markets} == {90 * 10**9}
+
+
+def test_a_cut_tape_replays_to_where_it_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = replayed(capsys, taped(tmp_path, RISING))
+    [part] = tmp_path.glob("*/*.zst")
+    part.write_bytes(part.read_bytes()[:-100])
+    assert main(["replay", str(tmp_path), "-o", "jsonl"]) == 1
+    told = capsys.readouterr()
+    assert whole.startswith(told.out)
+    assert 0 < len(told.out) < len(whole)
+    assert f"{part}: torn" in told.err
+    assert CUT.format(SLUG) in told.err
+
+
+def test_a_tape_without_its_last_line_is_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put_on_tape(tmp_path, following(), close=False)
+    assert main(["replay", str(tmp_path), "-o", "json"]) == 0
+    conclusion = json.loads(capsys.readouterr().out)
+    assert (conclusion["failures"], len(conclusion["remarks"])) == ([], 1)
+
+
+@pytest.mark.parametrize("jobs", ["0", "many", "1000"])
+def test_a_number_of_processes_that_is_none_is_bad_usage(tmp_path: Path, jobs: str) -> None:
+    assert main(["replay", str(tmp_path), "--jobs", jobs]) == 2
