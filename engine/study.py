@@ -224,7 +224,7 @@ class Study:
         look.values.append(None if top is None else top.value)
 
     def _decision(self, look: _Look) -> Decision:
-        signal = look.signal or self._neutral(look.as_of_ns, "not_recorded")
+        signal = look.signal or self._neutral(look.as_of_ns, "not_followed")
         top = look.top or Top()
         return Decision(
             target=self._target.key,

@@ -9,6 +9,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+import actors.recorder
 from actors.archive import recorded_lately
 from actors.labelbook import append_label, read_labels
 from actors.tapes import find_tapes
@@ -19,8 +20,9 @@ from tests.actors.local_venue import QUARTER_S, QUIET, follow, rig
 
 
 @pytest.fixture
-def fast_clock() -> MockClock:
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
     """A mock clock that runs by itself: an autojump clock would jump while a thread writes."""
+    monkeypatch.setattr(actors.recorder, "CLOSING_S", 12_000.0)  # a thread works in the wall's time
     return MockClock(rate=200.0)
 
 

@@ -15,6 +15,7 @@ import trio
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+import actors.recorder
 from actors.clock import Clock
 from actors.recorder import FLUSH_S, RecorderActor
 from actors.tapes import examine, find_tapes, merged, read_tape
@@ -63,7 +64,8 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def fast_clock() -> MockClock:
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+    monkeypatch.setattr(actors.recorder, "CLOSING_S", 60 * RATE)  # a thread works in the wall's time
     return MockClock(rate=RATE)
 
 
@@ -178,6 +180,7 @@ async def test_a_hanging_disk_holds_nobody_up(
     fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hanging = threading.Event()
+    monkeypatch.setattr(actors.recorder, "CLOSING_S", 2.0)
     monkeypatch.setattr(TapeWriter, "write", lambda writer, batch: hanging.wait())
     actor = recorder(tmp_path)
     try:

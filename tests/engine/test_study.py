@@ -95,7 +95,7 @@ def test_later_messages_never_change_an_earlier_decision(journal: list[Record], 
             seen_later = zip((*early.after.tops, *early.after.values), (*full.after.tops, *full.after.values))  # noqa: B905
             assert all(before is None or before == after for before, after in seen_later)
         else:
-            assert early.reason == "not_recorded"
+            assert early.reason == "not_followed"
 
 
 @given(journal=journals(), preset=st.sampled_from(sorted(PRESETS)))
@@ -113,7 +113,7 @@ def test_a_decision_on_a_deadline_is_the_signal_that_replay_gives(journal: list[
     for decision in studied(journal, *range(0, 300, 5), preset=preset):
         signal = replayed.get(decision.as_of_ns)
         if signal is None:
-            assert decision.reason in {"not_followed", "not_recorded"}
+            assert decision.reason == "not_followed"
             continue
         assert (decision.score, decision.confidence, decision.confidence_seed) == (
             signal.score,
@@ -229,7 +229,7 @@ def test_between_two_followings_there_is_nothing_to_decide_from():
 
 def test_a_recording_that_ends_early_says_so():
     decision = one([*begun(), done(30)], 60)
-    assert (decision.reached, decision.reason, decision.opinion) == (False, "not_recorded", None)
+    assert (decision.reached, decision.reason, decision.opinion) == (False, "not_followed", None)
     assert decision.after.tops == (None, None, None)
     assert decision.after.values == (None,) * 4
 
