@@ -41,6 +41,10 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "serve": Command("the stand-in venue by itself, for any bot", "actors.cli.serve"),
         "markets": Command("what would be followed now, and whether the venue knows it", "actors.cli.markets"),
         "replay": Command("recorded markets through the same pipelines", "actors.cli.replay"),
+        "record": Command("follow markets and record them, with the outcomes", "actors.cli.record"),
+        "tape": Command("look into recorded markets; verify, merge, export and import them", "actors.cli.tape"),
+        "evaluate": Command("whether a score knows more than the market's own price", "actors.cli.evaluate"),
+        "simulate": Command("made-up markets whose truth is known, as tapes", "actors.cli.simulate"),
         "check-config": Command(
             "every mistake of the configuration at once", "actors.cli.configs", "add_check_arguments", "check_config"
         ),

@@ -7,7 +7,8 @@
     protocol   what was fixed beforehand: times, clips, draws, seed, fee, number of questions asked, notes
     data       markets, what was excluded and why, which components are absent, notes
     feed       how the feed went
-    cells      [{series, at_s, minute, markets, days, blocks, theory, baselines: [scorecard], presets: {name: line}}]
+    cells      [{series, at_s, minute, duration_s, markets, days, blocks, theory,
+                 baselines: [scorecard], presets: {name: line}}]
 
 Numbers that cannot be said are ``null``. Equal datasets give equal reports: no clock, and seeded draws.
 """
@@ -130,6 +131,7 @@ def _told(key: PanelKey, found: _Findings) -> dict[str, Any]:
         "series": series,
         "at_s": at_s,
         "minute": at_s / 60,
+        "duration_s": base.duration_s,
         "markets": len(base),
         "days": base.days,
         "blocks": blocks(base.as_of_ns).kind,
