@@ -16,7 +16,7 @@ endif
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak bench-service bench-bridge check check-lint check-format check-types check-imports format lock clean
+.PHONY: help setup demo test soak roundtrip bench-service bench-bridge check check-lint check-format check-types check-imports format lock clean
 
 help: ## Print this help
 	@echo 'usage: make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -64,6 +64,9 @@ endif
 
 soak: $(STAMP) ## Follow fifty markets of the stand-in venue for ten minutes and judge every deadline
 	$(BIN)/python tests/bench/soak.py $(ARGS)
+
+roundtrip: $(STAMP) ## Record ten minutes of the stand-in venue and replay them, whole and cut, to the same bytes
+	$(BIN)/python tests/bench/roundtrip.py $(ARGS)
 
 bench-service: $(STAMP) ## Measure what a bot on asyncio may expect of the service, and judge it (about two minutes)
 	$(BIN)/python tests/bench/service.py $(ARGS)
