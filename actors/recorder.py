@@ -21,6 +21,7 @@ from actors.clock import Clock
 from actors.health import RecorderHealth
 from actors.tapes.keeping import Kept, keep
 from actors.tapes.writer import TapeWriteError, TapeWriter
+from engine.errors import TapeError
 from engine.records import Record, Unfollowed
 from engine.settings import RecordingSettings, ScoringSettings
 from engine.tape import Lost, line_bytes
@@ -63,7 +64,11 @@ class RecorderActor:
 
     def take(self, key: str, record: Record) -> None:
         """Have a record written. Never waits and never fails: what finds no room is counted."""
-        line = line_bytes(record)
+        try:
+            line = line_bytes(record)
+        except TapeError:  # half of a character, which no venue can send
+            self._miss(key, 1)
+            return
         if self._waiting_bytes + len(line) > self._room:
             self._miss(key, 1)
             return

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import trio
 from structlog.typing import FilteringBoundLogger
@@ -23,7 +23,7 @@ from actors.crash import summary
 from actors.logs import default_logger
 from actors.ports import Ports
 from actors.service.door import Door
-from actors.service.waiting import Closing, on_a_loop
+from actors.service.waiting import Closing, Opened, on_a_loop
 from actors.system import Engine, open_engine
 from engine.presets import choose_preset
 from engine.scoring import ScorerFactory, build_scorer
@@ -120,7 +120,7 @@ class EngineLoop:
                 self._opened = trio.Event()
 
 
-class BackgroundEngine:
+class BackgroundEngine(Opened):
     """An engine for any number of services, in a daemon thread that is named ``updown-engine``.
 
     It starts with ``start``, a ``with`` or ``async with`` block, or the first call of a service; it opens its sockets
@@ -195,20 +195,6 @@ class BackgroundEngine:
         """Wait, blocking, until the thread is gone."""
         if self._started:
             _join(self.loop, self._thread, timeout_s)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
 
 @asynccontextmanager

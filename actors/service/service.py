@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import inf
-from typing import Any, Self
+from typing import Any
 
 from attrs import asdict
 
@@ -19,7 +19,7 @@ from actors.service.door import DoorClosed
 from actors.service.reach import Far, Near, Reach, refuse_on_a_loop
 from actors.service.settings import settings_of
 from actors.service.tokens import TokenLookup
-from actors.service.waiting import Closing
+from actors.service.waiting import Closing, Opened
 from actors.system import Engine
 from engine import original
 from engine.followbook import follow_named
@@ -34,7 +34,7 @@ class ServiceClosed(RuntimeError):
     """A call on a service that is closed."""
 
 
-class MarketMicrostructureService:
+class MarketMicrostructureService(Opened):
     """Scores of one market at a time, from an engine that stays warm.
 
     ``settings`` are ours, the path of a TOML file, ``None``, or any object of the bot's own. ``condition_id`` (or a
@@ -174,20 +174,6 @@ class MarketMicrostructureService:
         self._closed = True
         self._forgotten()
         return self._reach.close()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     # --------------------------------------------------------------------------------------------------------- inside
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import trio
 
@@ -131,3 +132,29 @@ class Closing:
         await caller.answer()
         if self._last is not None:
             self._last()
+
+
+class Opened(ABC):
+    """What begins with ``start`` and ends with ``close`` is a context manager of either kind."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    @abstractmethod
+    def close(self) -> Closing:
+        """End; what it returns can be awaited."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -128,6 +128,12 @@ async def test_what_finds_no_room_is_counted_and_named_where_it_is_missing(
     assert on_tape(tmp_path)[-2:] == [Frame(at_ns=at(2), text="PONG"), Unfollowed(at_ns=at(2) + 1)]
 
 
+async def test_a_record_that_has_no_line_is_counted(fast_clock: MockClock, tmp_path: Path) -> None:
+    actor = recorder(tmp_path)
+    actor.take(SLUG, Frame(at_ns=at(1), text="\ud800"))
+    assert actor.health().lost == 1
+
+
 async def test_a_full_disk_costs_nothing_as_long_as_there_is_room_to_wait(
     fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
