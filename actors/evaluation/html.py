@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import Any, Final
 
 from actors.evaluation.conviction import LEVELS
+from actors.evaluation.drawing import Drawing
 from actors.evaluation.plots import (
-    Drawing,
     accuracy_by_minute,
     calibration,
     confidences,

@@ -121,23 +121,30 @@ def _learned(line: Told) -> Told | None:
 
 def skills(cell: Told) -> Table:
     """Every preset's score against the mid in all the ways it is asked, and the leak tests."""
-    rows = []
-    for name, line in cell["presets"].items():
-        tested = line["skill"]["tested"]
-        asked = (
-            ("against the mid", line["skill"]["against_mid"]),
-            ("against the mid recalibrated", line["skill"]["against_level"]),
-            ("… markets without gaps", line["gaps"]["without"]["against_mid"]),
-            ("… markets with gaps", line["gaps"]["with"]["against_mid"]),
-            ("score half a minute older, against the mid", line["leaks"]["delayed"]),
-            ("outcomes dealt out at random (must be ≥ 0)", line["leaks"]["shuffled"]),
-        )
-        rows += [
-            (f"{name}: {what}", interval(gain["delta"]), number(gain["test"]["p_value"]), str(gain["delta"]["number"]))
-            for what, gain in asked
-        ]
-        rows.append((f"{name}: held out", NONE, NONE, str(tested)))
-    return Table(title="Skill: Δlog-loss, below 0 is better", head=("who", "Δ", "p", "markets"), rows=tuple(rows))
+    return Table(
+        title="Skill: Δlog-loss of the mid corrected by the score, below 0 is better",
+        head=("who", "Δ", "p", "markets held out"),
+        rows=tuple(row for name, line in cell["presets"].items() for row in _skill(name, line)),
+        note="The last two lines of each are leak tests. With outcomes dealt at random only chance is left; a score "
+        "that is half a minute older must not be better than the fresh one.",
+    )
+
+
+def _skill(name: str, line: Told) -> list[tuple[str, ...]]:
+    if not line["skill"]["tested"]:
+        return [(f"{name}: nothing was held out, or it never had an opinion", NONE, NONE, "0")]
+    asked = (
+        ("against the mid", line["skill"]["against_mid"]),
+        ("against the mid recalibrated", line["skill"]["against_level"]),
+        ("markets without gaps", line["gaps"]["without"]["against_mid"]),
+        ("markets with gaps", line["gaps"]["with"]["against_mid"]),
+        ("half a minute older", line["leaks"]["delayed"]),
+        ("outcomes dealt at random", line["leaks"]["shuffled"]),
+    )
+    return [
+        (f"{name}: {what}", interval(gain["delta"]), number(gain["test"]["p_value"]), str(gain["delta"]["number"]))
+        for what, gain in asked
+    ]
 
 
 def ladders(cell: Told) -> Table:

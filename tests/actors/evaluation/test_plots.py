@@ -8,7 +8,7 @@ import pytest
 
 from actors.evaluation import plots
 from actors.evaluation.conviction import LEVELS
-from actors.evaluation.plots import Drawing
+from actors.evaluation.drawing import Drawing
 from actors.evaluation.report import report
 from tests.actors.evaluation.synthetic import dataset
 
