@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from engine.markets import MarketPhase
 from engine.signals import FeedState, SignalType
@@ -37,12 +37,17 @@ class MarketHealth:
 
 @frozen(kw_only=True)
 class RecorderHealth:
-    """The recorder: lines written and lost since it started, bytes that wait, and the word for the fault, if any."""
+    """The recorder: lines written and lost since it started, bytes that wait, and the word for the fault, if any.
+
+    ``records`` and ``losses`` are those of each market of late, by key; what was lost is not among the first.
+    """
 
     written: int
     lost: int
     waiting_bytes: int
     fault: str | None
+    records: Mapping[str, int] = Factory(dict)
+    losses: Mapping[str, int] = Factory(dict)
 
 
 @frozen(kw_only=True)

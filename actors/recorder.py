@@ -36,6 +36,9 @@ RETRY_S: Final = (1.0, 30.0)
 
 CLOSING_S: Final = 2.0
 
+COUNTED: Final = 4096
+"""So many markets are counted one by one."""
+
 T = TypeVar("T")
 Line = tuple[str, bytes, int]
 
@@ -55,6 +58,7 @@ class RecorderActor:
         self._waiting_bytes = 0
         self._ended: list[str] = []
         self._missing = Counter[str]()
+        self._records, self._losses = Counter[str](), Counter[str]()
         self._written = self._lost = 0
         self._fault: str | None = None
         self._retry_s = RETRY_S[0]
@@ -75,13 +79,19 @@ class RecorderActor:
         if key in self._missing:
             self._confess(key, record.at_ns)
         self._put(key, line, record.at_ns)
+        self._count(key)
         if isinstance(record, Unfollowed):
             self._ended.append(key)
 
     def health(self) -> RecorderHealth:
         """How it does, now."""
         return RecorderHealth(
-            written=self._written, lost=self._lost, waiting_bytes=self._waiting_bytes, fault=self._fault
+            written=self._written,
+            lost=self._lost,
+            waiting_bytes=self._waiting_bytes,
+            fault=self._fault,
+            records=dict(self._records),
+            losses=dict(self._losses),
         )
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -93,8 +103,10 @@ class RecorderActor:
                 await self._flush()
                 await self._keep()
         finally:
-            # Whatever thread is at it still, the next one waits for it.
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSING_S), suppress(TapeWriteError):
+                # A thread may be at it still, which nobody waits for any more: this one does.
+                await self._in_thread(lambda: None)
+                self._settle()
                 await self._flush()
                 await self._in_thread(self._writer.close)
             self._log.info("recorder.closed", written=self._written, lost=self._lost, unwritten=len(self._waiting))
@@ -105,7 +117,16 @@ class RecorderActor:
 
     def _miss(self, key: str, lines: int) -> None:
         self._missing[key] += lines
+        self._losses[key] += lines
         self._lost += lines
+
+    def _count(self, key: str) -> None:
+        """One record more; of markets long over the counts are forgotten, for there is no end of them."""
+        self._records[key] += 1
+        if len(self._records) > COUNTED:
+            oldest = next(iter(self._records))
+            del self._records[oldest]
+            self._losses.pop(oldest, None)
 
     def _confess(self, key: str, until_ns: int) -> None:
         """Say on the tape what is missing there, before anything that comes after it."""

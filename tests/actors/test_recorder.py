@@ -232,3 +232,25 @@ async def test_a_recorded_engine_replays_to_the_signals_it_gave(fast_clock: Mock
     assert live.signals[0].as_of_ns < QUARTER_S * 10**9
     assert {envelope_line(signal) for signal in live.signals} <= lines
     assert {envelope_line(aggregate) for aggregate in live.aggregates} <= lines
+
+
+async def test_what_a_thread_is_at_when_it_ends_is_counted(
+    fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_it, go_on = threading.Event(), threading.Event()
+
+    def slowly(writer: TapeWriter, batch: Sequence[tuple[str, bytes, int]]) -> None:
+        at_it.set()
+        go_on.wait(10.0)
+        write(writer, batch)
+
+    write = TapeWriter.write
+    monkeypatch.setattr(TapeWriter, "write", slowly)
+    actor = recorder(tmp_path)
+    async with running(actor):
+        actor.take(SLUG, Followed(at_ns=at(0), target=TARGET))
+        await until(at_it.is_set)
+        threading.Timer(0.05, go_on.set).start()
+    health = actor.health()
+    assert (health.written, health.waiting_bytes, health.records) == (1, 0, {SLUG: 1})
+    assert isinstance(on_tape(tmp_path)[0], Followed)
