@@ -6,7 +6,9 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from actors.config import Loaded, load_settings
@@ -87,9 +89,12 @@ def port_number(text: str) -> int:
     return number
 
 
-def load(arguments: argparse.Namespace) -> Loaded:
-    """The settings of this command line and its surroundings; raises ``ConfigError``."""
-    flags = {}
+def load(arguments: argparse.Namespace, more: Mapping[str, str] = MappingProxyType({})) -> Loaded:
+    """The settings of this command line and its surroundings; raises ``ConfigError``.
+
+    ``more`` are ``section.key=value`` texts by the flag that stands for them.
+    """
+    flags = dict(more)
     if getattr(arguments, "verbose", False):
         flags["-v"] = "log.level=debug"
     if getattr(arguments, "log_format", None):

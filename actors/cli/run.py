@@ -55,7 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run until a signal or ``--seconds`` ends it; raises ``ConfigError``, also when nothing is followed."""
-    loaded = require_follow(load(arguments))
+    return run_process(arguments, partial(load, arguments), partial(_display, arguments))
+
+
+def run_process(
+    arguments: argparse.Namespace, load_settings: Callable[[], Loaded], make_display: Callable[[], Display]
+) -> int:
+    """Load and run as a process of its own, until a signal or ``--seconds`` ends it; raises as ``main``."""
+    loaded = require_follow(load_settings())
     logs.configure(loaded.settings.log, colors=logs_in_color(arguments))
     last_resort = LastResort()
     try:
@@ -63,8 +70,8 @@ def main(arguments: argparse.Namespace) -> int:
             partial(
                 run_engine,
                 loaded,
-                load_again=partial(load, arguments),
-                display=_display(arguments),
+                load_again=load_settings,
+                display=make_display(),
                 seconds=arguments.seconds,
                 scorers=scorers_for(loaded.settings),
                 give_up=last_resort.arm,
