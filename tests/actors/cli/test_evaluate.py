@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from actors.captures import find_captures
 from actors.cli import main
 from actors.simulate import Design
 from actors.simulate.tapes import write_tapes
+from actors.tapes import import_capture
 from tests.actors.evaluation.test_dataset import write_captures
 
 WORDS = ["--at", "1,4", "--latency", "0,2", "--jobs", "1"]
@@ -110,13 +116,82 @@ def test_a_missing_library_names_the_extra(library: str, words: list[str]) -> No
     assert "pip install 'updown[evaluate]'" in result.stderr
 
 
+# ------------------------------------------------------------------------------------------------------- real captures
+
+
+@pytest.fixture(scope="module")
+def imported(captures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command makes of the recorded markets, imported into tapes: a report and a page."""
+    folder = tmp_path_factory.mktemp("imported")
+    for capture in find_captures(captures):
+        import_capture(capture, folder / "tapes")
+    page, told = folder / "report.html", folder / "report.json"
+    assert main(["evaluate", str(folder / "tapes"), "--html", str(page), "--json", str(told)]) == 0
+    return folder
+
+
+@pytest.fixture
+def recorded(imported: Path) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads((imported / "report.json").read_text())
+    return told
+
+
+def messages(path: Path) -> Iterator[tuple[float, dict[str, Any]]]:
+    with gzip.open(path, "rt") as file:
+        for text in file:
+            line = json.loads(text)
+            yield line["recv_ts"], json.loads(line["raw"])
+
+
+def mids_at(path: Path, instants: list[float]) -> list[float | None]:
+    """Mid of the last book received before each instant, straight from the file; ``None`` if a side was empty."""
+    mids: list[float | None] = [None] * len(instants)
+    for received, book in messages(path):
+        bids, asks = ([float(level["price"]) for level in book[side]] for side in ("bids", "asks"))
+        mid = (max(bids) + min(asks)) / 2 if bids and asks else None
+        mids = [mid if received < instant else found for instant, found in zip(instants, mids, strict=True)]
+    return mids
+
+
 @pytest.mark.slow
-def test_the_real_captures_in_one_command(captures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page, told = tmp_path / "report.html", tmp_path / "report.json"
-    assert main(["evaluate", str(captures), "--html", str(page), "--json", str(told)]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("btc-5m, seed: undetermined")
-    assert "These tapes hold no trades" in out
-    report = json.loads(told.read_text())
-    assert [cell["markets"] for cell in report["cells"]] == [24] * 4
-    assert "These tapes hold no trades" in page.read_text()
+def test_the_mid_baseline_of_real_markets_agrees_with_the_raw_books(captures: Path, recorded: dict[str, Any]) -> None:
+    with (captures / "manifest.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    times = [60.0, 120.0, 180.0, 240.0]
+    mids = [
+        mids_at(captures / f"{row['slug']}.jsonl.gz", [int(row["window_start"]) + at for at in times]) for row in rows
+    ]
+    won = [int(row["recorded_asset_won"]) for row in rows]
+    assert [cell["at_s"] for cell in recorded["cells"]] == times
+    for index, cell in enumerate(recorded["cells"]):
+        known = [(mid[index], up) for mid, up in zip(mids, won, strict=True) if mid[index] is not None]
+        called = [(mid, up) for mid, up in known if mid != 0.5]
+        hits = sum((mid > 0.5) == bool(up) for mid, up in called)
+        (row,) = [each for each in cell["baselines"] if each["name"] == "mid"]
+        assert cell["markets"] == len(rows) == 24
+        assert (row["accuracy"]["hits"], row["accuracy"]["calls"]) == (hits, len(called))
+        assert row["number"] == len(known)
+        assert row["probability"]["brier"] == pytest.approx(sum((mid - up) ** 2 for mid, up in known) / len(known))
+        pairs = [(high > low) + 0.5 * (high == low) for high, up in known if up for low, down in known if not down]
+        assert row["area_under_curve"] == pytest.approx(sum(pairs) / len(pairs))
+
+
+@pytest.mark.slow
+def test_the_report_on_real_markets_says_what_they_lack(recorded: dict[str, Any]) -> None:
+    told = recorded
+    assert told["data"]["trades_seen"] is False
+    assert told["data"]["one_token"] == 24
+    assert "hold no trades" in " ".join(told["data"]["notes"])
+    assert told["data"]["absent_components"] == {
+        "seed": ["momentum", "volume_flow", "whale", "imbalance"],
+        "corrected": ["volume_flow", "whale", "imbalance"],
+    }
+    assert {each["answer"] for each in told["verdicts"]} == {"undetermined"}
+    assert told["feed"]["connection_success"]["value"] == 1.0
+
+
+@pytest.mark.slow
+def test_the_page_on_real_markets_says_it_too(imported: Path) -> None:
+    page = (imported / "report.html").read_text()
+    assert "These tapes hold no trades" in page
+    assert "Preset seed: momentum, volume_flow, whale, imbalance absent throughout." in page

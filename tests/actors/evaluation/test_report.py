@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import csv
-import gzip
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 
-from actors.captures import find_captures
-from actors.evaluation.dataset import Label, Plan, Status, build, capture_source
+from actors.evaluation.dataset import Label, Plan, Status
 from actors.evaluation.report import report
 from engine.settings import ScoringSettings
 from tests.actors.evaluation.synthetic import LATENCIES_S, dataset
@@ -87,66 +82,3 @@ def test_planted_information_is_found_and_its_bystander_is_not():
         told = report(dataset(2_000, at_s=QUARTERS, knowledge=0.1, seed=seed))
         assert [each["answer"] for each in told["verdicts"]] == ["yes", "undetermined"]
         assert "half minute" in told["verdicts"][0]["because"]
-
-
-# ------------------------------------------------------------------------------------------------------- real captures
-
-
-@pytest.fixture(scope="module")
-def recorded(captures: Path) -> dict[str, Any]:
-    variants = (ScoringSettings(preset="seed"), ScoringSettings(preset="corrected"))
-    return report(build([capture_source(capture) for capture in find_captures(captures)], Plan(variants=variants)))
-
-
-def messages(path: Path) -> Iterator[tuple[float, dict[str, Any]]]:
-    with gzip.open(path, "rt") as file:
-        for text in file:
-            line = json.loads(text)
-            yield line["recv_ts"], json.loads(line["raw"])
-
-
-def mids_at(path: Path, instants: list[float]) -> list[float | None]:
-    """Mid of the last book received before each instant, straight from the file; ``None`` if a side was empty."""
-    mids: list[float | None] = [None] * len(instants)
-    for received, book in messages(path):
-        bids, asks = ([float(level["price"]) for level in book[side]] for side in ("bids", "asks"))
-        mid = (max(bids) + min(asks)) / 2 if bids and asks else None
-        mids = [mid if received < instant else found for instant, found in zip(instants, mids, strict=True)]
-    return mids
-
-
-@pytest.mark.slow
-def test_the_mid_baseline_of_real_markets_agrees_with_the_raw_books(captures: Path, recorded: dict[str, Any]) -> None:
-    with (captures / "manifest.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    times = [60.0, 120.0, 180.0, 240.0]
-    mids = [
-        mids_at(captures / f"{row['slug']}.jsonl.gz", [int(row["window_start"]) + at for at in times]) for row in rows
-    ]
-    won = [int(row["recorded_asset_won"]) for row in rows]
-    assert [cell["at_s"] for cell in recorded["cells"]] == times
-    for index, cell in enumerate(recorded["cells"]):
-        known = [(mid[index], up) for mid, up in zip(mids, won, strict=True) if mid[index] is not None]
-        called = [(mid, up) for mid, up in known if mid != 0.5]
-        hits = sum((mid > 0.5) == bool(up) for mid, up in called)
-        (row,) = [each for each in cell["baselines"] if each["name"] == "mid"]
-        assert cell["markets"] == len(rows) == 24
-        assert (row["accuracy"]["hits"], row["accuracy"]["calls"]) == (hits, len(called))
-        assert row["number"] == len(known)
-        assert row["probability"]["brier"] == pytest.approx(sum((mid - up) ** 2 for mid, up in known) / len(known))
-        pairs = [(high > low) + 0.5 * (high == low) for high, up in known if up for low, down in known if not down]
-        assert row["area_under_curve"] == pytest.approx(sum(pairs) / len(pairs))
-
-
-@pytest.mark.slow
-def test_the_report_on_real_markets_says_what_they_lack(recorded: dict[str, Any]) -> None:
-    told = recorded
-    assert told["data"]["trades_seen"] is False
-    assert told["data"]["one_token"] == 24
-    assert "hold no trades" in " ".join(told["data"]["notes"])
-    assert told["data"]["absent_components"] == {
-        "seed": ["momentum", "volume_flow", "whale", "imbalance"],
-        "corrected": ["volume_flow", "whale", "imbalance"],
-    }
-    assert {each["answer"] for each in told["verdicts"]} == {"undetermined"}
-    assert told["feed"]["connection_success"]["value"] == 1.0
