@@ -48,11 +48,15 @@ class _Cell:
 
 @frozen(kw_only=True, eq=False)
 class _Findings:
-    """All that was measured and judged: by cell and preset, and by series and preset over all decision times."""
+    """All that was measured and judged: by cell and preset, and by series and preset over all decision times.
+
+    ``tests`` and ``pooled_tests`` count the questions asked of the one and of the other.
+    """
 
     cells: Mapping[PanelKey, _Cell]
     pooled: Mapping[tuple[str, str], Sequence[Information]]
     tests: int
+    pooled_tests: int
     verdicts: Mapping[tuple[PanelKey, str], Verdict]
 
 
@@ -63,7 +67,7 @@ def report(dataset: Dataset, *, fee_rate: float = FEE_RATE, seed: int = SEED) ->
         {
             "schema_version": SCHEMA_VERSION,
             "verdicts": [_verdict(series, preset, found) for series, preset in found.pooled],
-            "protocol": protocol(dataset, tests=found.tests, fee_rate=fee_rate, seed=seed),
+            "protocol": protocol(dataset, tests=found.tests + found.pooled_tests, fee_rate=fee_rate, seed=seed),
             "data": data(dataset),
             "feed": feed_report(dataset, dataset.plan.variants[0].preset),
             "cells": [_told(key, found) for key in found.cells],
@@ -86,11 +90,12 @@ def _findings(dataset: Dataset, fee_rate: float, seed: int) -> _Findings:
     }
     asked = [each.evidence for cell in cells.values() for each in cell.lines.values()]
     # One question about the outcome per line, and one about the next move per signal, at each time and over all.
-    tests = len(asked) + sum(len(each.informations) for each in asked) + sum(map(len, pooled.values()))
+    tests = len(asked) + sum(len(each.informations) for each in asked)
+    pooled_tests = sum(map(len, pooled.values()))
     verdicts = {
         (key, name): judge(each.evidence, tests) for key, cell in cells.items() for name, each in cell.lines.items()
     }
-    return _Findings(cells=cells, pooled=pooled, tests=tests, verdicts=verdicts)
+    return _Findings(cells=cells, pooled=pooled, tests=tests, pooled_tests=pooled_tests, verdicts=verdicts)
 
 
 def _cell(
@@ -112,7 +117,7 @@ def _verdict(series: str, preset: str, found: _Findings) -> dict[str, Any]:
     keys = [key for key in found.cells if key[0] == series]
     lines = [found.verdicts[key, preset] for key in keys]
     days = max(found.cells[key].panels[preset].days for key in keys)
-    answer, because = judge_preset(lines, found.pooled[series, preset], days, found.tests)
+    answer, because = judge_preset(lines, found.pooled[series, preset], days, found.pooled_tests)
     return {
         "series": series,
         "preset": preset,

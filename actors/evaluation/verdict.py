@@ -4,8 +4,9 @@
 probability, has a lower log-loss than the mid and than the mid recalibrated; or a signal of the preset goes together
 with where the price is half a minute later. Either must hold with its 95 % interval and, because a report asks many
 such questions at once, with a p-value so small that all of them together are wrong in 1 % of worlds without
-information. *No* takes the same amount of data, no evidence, and an interval that leaves no room for a gain that
-matters. All else is *undetermined*, with what it would take.
+information. Half of that error is spent on the lines, half on the presets over all their decision times, where there
+is more to see and fewer questions are asked. *No* takes the same amount of data, no evidence, and an interval that
+leaves no room for a gain that matters. All else is *undetermined*, with what it would take.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class Verdict:
 
 
 def judge(evidence: Evidence, tests: int) -> Verdict:
-    """The verdict on one line of a report in which ``tests`` questions of this kind are asked."""
+    """The verdict on one line of a report whose lines ask ``tests`` questions together."""
     significance = FAMILY / 2 / max(1, tests)
     knows_outcome = evidence.against_mid.is_sure(significance) and evidence.against_level.is_sure(significance)
     knowing = [each for each in evidence.informations if knows_move(each, significance)]
@@ -136,7 +137,8 @@ def judge(evidence: Evidence, tests: int) -> Verdict:
 def judge_preset(lines: Sequence[Verdict], pooled: Sequence[Information], days: int, tests: int) -> tuple[Answer, str]:
     """The verdict on a preset over all its decision times, with the reason.
 
-    ``pooled`` are its signals over all decision times of a market, the market being the unit.
+    ``pooled`` are its signals over all decision times of a market, the market being the unit; ``tests`` is how many of
+    these all presets of the report have together.
     """
     significance = FAMILY / 2 / max(1, tests)
     knowing = [each for each in pooled if knows_move(each, significance) and enough(each.correlation.number, days)]

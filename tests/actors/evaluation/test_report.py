@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+from actors.evaluation import report as evaluation
 from actors.evaluation.dataset import Label, Plan, Status
 from actors.evaluation.report import report
 from engine.settings import ScoringSettings
@@ -42,6 +44,19 @@ def test_every_preset_is_judged_at_every_time(told: dict[str, Any]) -> None:
 def test_the_questions_asked_are_counted(told: dict[str, Any]) -> None:
     # Two times and two presets ask about the outcome and about score and flow; both presets about these over all times.
     assert told["protocol"]["configurations"] == 4 * 3 + 2 * 2
+
+
+def test_lines_and_presets_have_an_error_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, set[int]] = {}
+
+    def counting(name: str) -> Callable[..., Any]:
+        real = getattr(evaluation, name)
+        return lambda *words: asked.setdefault(name, set()).add(words[-1]) or real(*words)
+
+    for name in ("judge", "judge_preset"):
+        monkeypatch.setattr(evaluation, name, counting(name))
+    report(dataset(40, at_s=(120, 480)))
+    assert asked == {"judge": {4 * 3}, "judge_preset": {2 * 2}}
 
 
 def test_the_seed_score_is_a_baseline_of_other_presets():

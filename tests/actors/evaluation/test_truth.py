@@ -28,7 +28,8 @@ def test_where_nothing_is_known_it_is_never_yes(design: Design) -> None:
 
 @pytest.mark.slow
 def test_the_share_that_the_protocol_names_is_found() -> None:
-    told = report(dataset(Design(seed=2, rho=0.1), 2_000))
+    # Not a lucky seed: of the first twenty few have less to be seen.
+    told = report(dataset(Design(seed=0, rho=0.1), 2_000))
     answers = {each["preset"]: each["answer"] for each in told["verdicts"]}
     assert answers["corrected"] == "yes"
     assert "volume_flow" in told["verdicts"][1]["because"]
