@@ -15,6 +15,8 @@ from actors.evaluation.moves import PRIMARY_S, TICK_USD
 from actors.evaluation.panel import SIGNALS
 from actors.evaluation.verdict import DAYS_NEEDED, FAMILY, MARKETS_NEEDED, RELEVANT
 from engine.decisions import DELAY_S, HORIZONS_S, Decision
+from engine.presets import PRESETS
+from engine.settings import ScoringSettings
 from engine.units import NS_PER_S
 
 NOTES: Final = (
@@ -70,7 +72,7 @@ def data(dataset: Dataset) -> dict[str, Any]:
     decisions = [decision for market in dataset.markets for decision in market.decisions]
     starts = [decision.start_ns for decision in decisions]
     absent = {
-        scoring.preset: _absent([each for each in decisions if each.preset.name == scoring.preset])
+        scoring.preset: _absent(scoring, [each for each in decisions if each.preset.name == scoring.preset])
         for scoring in dataset.plan.variants
     }
     return {
@@ -89,8 +91,15 @@ def data(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _absent(decisions: Sequence[Decision]) -> list[str]:
-    return [name for name in SIGNALS[1:] if all(getattr(decision.components, name) is None for decision in decisions)]
+def _absent(scoring: ScoringSettings, decisions: Sequence[Decision]) -> list[str]:
+    """The components that no market had, of those that the preset takes; of a plug-in all might be."""
+    preset = PRESETS.get(scoring.preset)
+    taken = SIGNALS[1:] if preset is None else {*preset.weights, *scoring.weights}
+    return [
+        name
+        for name in SIGNALS[1:]
+        if name in taken and all(getattr(decision.components, name) is None for decision in decisions)
+    ]
 
 
 def _notes(dataset: Dataset, decisions: Sequence[Decision], absent: Mapping[str, Sequence[str]]) -> list[str]:

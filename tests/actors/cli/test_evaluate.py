@@ -89,7 +89,7 @@ def test_captures_without_trades_are_called_so(tmp_path: Path, capsys: pytest.Ca
     assert main(["evaluate", str(tmp_path), "--at", "1", "--jobs", "1"]) == 0
     out = capsys.readouterr().out
     assert "These tapes hold no trades" in out
-    assert "Preset corrected: volume_flow, whale, imbalance absent throughout." in out
+    assert "Preset corrected: volume_flow, whale absent throughout." in out
 
 
 def test_nothing_there_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,8 +183,8 @@ def test_the_report_on_real_markets_says_what_they_lack(recorded: dict[str, Any]
     assert told["data"]["one_token"] == 24
     assert "hold no trades" in " ".join(told["data"]["notes"])
     assert told["data"]["absent_components"] == {
-        "seed": ["momentum", "volume_flow", "whale", "imbalance"],
-        "corrected": ["volume_flow", "whale", "imbalance"],
+        "seed": ["momentum", "volume_flow", "whale"],
+        "corrected": ["volume_flow", "whale"],
     }
     assert {each["answer"] for each in told["verdicts"]} == {"undetermined"}
     assert told["feed"]["connection_success"]["value"] == 1.0
@@ -194,4 +194,4 @@ def test_the_report_on_real_markets_says_what_they_lack(recorded: dict[str, Any]
 def test_the_page_on_real_markets_says_it_too(imported: Path) -> None:
     page = (imported / "report.html").read_text()
     assert "These tapes hold no trades" in page
-    assert "Preset seed: momentum, volume_flow, whale, imbalance absent throughout." in page
+    assert "Preset seed: momentum, volume_flow, whale absent throughout." in page

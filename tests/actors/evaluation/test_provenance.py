@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from actors.evaluation.dataset import Label, Status
+from actors.evaluation.dataset import Label, Plan, Status
 from actors.evaluation.intervals import DRAWS
 from actors.evaluation.metrics import CLIP
 from actors.evaluation.provenance import data, protocol
+from engine.settings import ScoringSettings
 from engine.signals import Components
 from tests.actors.evaluation.synthetic import dataset
 
@@ -22,11 +23,11 @@ def test_what_the_tapes_hold_is_told():
     told = data(dataset(3))
     assert (told["markets"], told["labelled"], told["excluded"], told["decisions"]) == (3, 3, {}, 6)
     assert told["trades_seen"] is True
-    assert told["absent_components"]["seed"] == ["momentum", "whale", "imbalance"]
+    assert told["absent_components"]["seed"] == ["momentum", "whale"]
     assert told["first"] == "2026-09-10T00:00:00+00:00"
     assert told["notes"] == [
-        "Preset seed: momentum, whale, imbalance absent throughout.",
-        "Preset corrected: momentum, whale, imbalance absent throughout.",
+        "Preset seed: momentum, whale absent throughout.",
+        "Preset corrected: momentum, whale absent throughout.",
     ]
 
 
@@ -56,3 +57,11 @@ def test_what_is_missing_is_told_plainly():
 def test_no_markets_have_no_dates():
     told = data(evolve(dataset(1), markets=()))
     assert (told["first"], told["last"], told["notes"]) == (None, None, [])
+
+
+def test_absent_is_only_what_the_preset_takes() -> None:
+    made = dataset(3, presets=("corrected-imbalance", "corrected"))
+    told = data(made)["absent_components"]
+    assert told == {"corrected-imbalance": ["momentum", "whale", "imbalance"], "corrected": ["momentum", "whale"]}
+    plugged = evolve(made, plan=Plan(variants=(ScoringSettings(preset="mine"),)), markets=())
+    assert data(plugged)["absent_components"] == {"mine": ["momentum", "volume_flow", "whale", "imbalance"]}

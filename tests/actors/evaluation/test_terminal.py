@@ -17,7 +17,7 @@ def test_the_verdict_comes_first():
     assert "40 markets, 40 with an official outcome; from 2026-09-10T00:00 to" in text
     assert "btc-15m, minute 8: 40 markets, 1 day, Up won" in text
     assert "the sign of a fair price is right 76.1% of the time by now" in text
-    assert "Preset seed: momentum, whale, imbalance absent throughout." in text
+    assert "Preset seed: momentum, whale absent throughout." in text
 
 
 def test_nothing_to_judge_by_is_said_first():
