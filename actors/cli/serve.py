@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import trio
 from attrs import frozen
@@ -19,8 +20,10 @@ from actors.cli.failures import BadUsage, CommandFailed, Exit
 from actors.cli.options import add_log_options, log_settings, logs_in_color, port_number, positive_number
 from actors.clock import Clock
 from actors.crash import unwrapped
-from actors.venue import RecordedSource, Source, Venue, VenueOptions
+from actors.venue import RecordedSource, Source, TapedSource, Venue, VenueOptions
+from engine.errors import TapeError
 from engine.series import SERIES, slot_of_slug
+from engine.units import NS_PER_S
 
 Announce = Callable[[Mapping[str, str]], object]
 """Is told the URLs by the names that the configuration has for them."""
@@ -46,8 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=positive_number, default=15.0, help="messages a second of each market (default: %(default)s)"
     )
-    parser.add_argument(
-        "--captures", type=Path, metavar="FOLDER", help="play recorded markets instead of generated ones"
+    recorded = parser.add_mutually_exclusive_group()
+    recorded.add_argument(
+        "--tape",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="play tapes (files, days or whole folders) instead of generated markets, at their recorded pace",
+    )
+    recorded.add_argument(
+        "--captures", type=Path, metavar="FOLDER", help="play older recordings (.jsonl.gz) instead of generated markets"
     )
     parser.add_argument(
         "--speed",
@@ -74,7 +86,7 @@ def main(arguments: argparse.Namespace) -> int:
                 arguments.host,
                 arguments.port,
                 announce=_announce,
-                recordings=None if arguments.captures is None else Recordings(arguments.captures, arguments.speed),
+                recordings=_recordings(arguments),
                 give_up=last_resort.arm,
             )
         )
@@ -101,6 +113,38 @@ class Recordings:
             raise BadUsage(f"--captures: {error}") from error
 
 
+@frozen
+class Tapes:
+    """Tapes to be played: from where now falls in the slot that was current when they begin, or now if sped up."""
+
+    paths: Sequence[Path]
+    speed: float = 1.0
+
+    def source(self, options: VenueOptions, now_ns: int) -> Source:
+        """The tapes as markets of a venue, told in the log; raises ``TapeError``, ``BadUsage`` for a bad speed."""
+        try:
+            source = TapedSource(self.paths, options, now_ns=now_ns, speed=self.speed)
+        except TapeError:
+            raise
+        except ValueError as error:
+            raise BadUsage(f"--tape: {error}") from error
+        log = logs.default_logger()
+        for problem in source.problems:
+            log.warning("venue.tape_left_out", problem=problem)
+        for listing in source.markets:
+            begins_s = round((source.begins_ns(listing) - now_ns) / NS_PER_S)
+            outcome = source.known_winner(listing)
+            log.info("venue.plays", slug=listing.slug, begins_in_s=begins_s, outcome=outcome and outcome.value)
+        return source
+
+
+class Playable(Protocol):
+    """What is played instead of generated markets."""
+
+    def source(self, options: VenueOptions, now_ns: int) -> Source:
+        """It as markets of a venue."""
+
+
 async def serve(
     options: VenueOptions,
     host: str,
@@ -108,7 +152,7 @@ async def serve(
     *,
     announce: Announce,
     give_up: GiveUp,
-    recordings: Recordings | None = None,
+    recordings: Playable | None = None,
 ) -> Exit:
     """Listen, ``announce`` it, and serve until SIGTERM or SIGINT; raises ``CommandFailed`` when the port is taken."""
     clock = Clock.anchored()
@@ -127,6 +171,12 @@ async def serve(
             await stop.wished.wait()
             nursery.cancel_scope.cancel()
     return Exit.DONE
+
+
+def _recordings(arguments: argparse.Namespace) -> Playable | None:
+    if arguments.tape is not None:
+        return Tapes(arguments.tape, arguments.speed)
+    return None if arguments.captures is None else Recordings(arguments.captures, arguments.speed)
 
 
 async def _run(venue: Venue, task_status: trio.TaskStatus[None]) -> None:

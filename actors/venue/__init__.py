@@ -8,6 +8,7 @@ from actors.venue.generated import GeneratedSource
 from actors.venue.options import VenueOptions
 from actors.venue.recorded import RecordedSource
 from actors.venue.source import Source, Tape
+from actors.venue.tapes import TapedSource
 from actors.venue.venue import Venue
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Resolution",
     "Source",
     "Tape",
+    "TapedSource",
     "Venue",
     "VenueOptions",
     "Void",

@@ -21,6 +21,7 @@ from actors.logs import default_logger
 from actors.venue.listing import Listing, asset_id, gamma_id
 from actors.venue.options import VenueOptions
 from actors.venue.render import MINIMUM_ORDER, Message
+from actors.venue.shelf import Shelf
 from actors.venue.source import TradePrint
 from engine.errors import UnknownSlug
 from engine.markets import Market, Outcome
@@ -151,7 +152,7 @@ class RecordedTape:
         return self._timeline.played(recorded_ms * NS_PER_MS) // NS_PER_MS
 
 
-class RecordedSource:
+class RecordedSource(Shelf):
     """Meets ``Source``: the markets of a folder of recordings, or of one file, as ``actors.captures`` reads them.
 
     By default everything happens at its recorded time under its recorded slug and the frames are verbatim: give the
@@ -187,27 +188,6 @@ class RecordedSource:
         self._captures: dict[str, Capture] = {}
         self._listings = tuple(self._listing(slot, capture) for slot, capture in slots)
 
-    def by_slug(self, slug: str, now_ns: int) -> Listing | None:
-        """The market of a slug."""
-        return self._one("slug", slug, now_ns)
-
-    def by_asset(self, asset_id: str, now_ns: int) -> Listing | None:
-        """The market of a token, recorded or derived."""
-        return self._one("up_asset_id", asset_id, now_ns) or self._one("down_asset_id", asset_id, now_ns)
-
-    def by_condition(self, condition_id: str, now_ns: int) -> Listing | None:
-        """The market of a condition id."""
-        return self._one("condition_id", condition_id, now_ns)
-
-    def listed(self, now_ns: int) -> Sequence[Listing]:
-        """All markets that came into existence by now."""
-        return [listing for listing in self._listings if listing.opens_ns <= now_ns]
-
-    def opening_after(self, at_ns: int) -> Sequence[Listing]:
-        """The markets that come into existence next."""
-        later = [listing for listing in self._listings if listing.opens_ns > at_ns]
-        return [listing for listing in later if listing.opens_ns == later[0].opens_ns]
-
     def tape(self, listing: Listing, at_ns: int) -> RecordedTape:
         """The recording of a market from its first frame."""
         return RecordedTape(self._captures[listing.slug], listing, self._timeline, mirror=self._mirror)
@@ -215,17 +195,6 @@ class RecordedSource:
     def winner(self, listing: Listing) -> Outcome:
         """The outcome in the manifest."""
         return Outcome.UP if self._captures[listing.slug].up_won else Outcome.DOWN
-
-    def fair(self, listing: Listing, at_ns: int) -> float:
-        """One half until the end, then the outcome: the recording is not read ahead."""
-        return 0.5 if at_ns < listing.end_ns else float(self.winner(listing) is Outcome.UP)
-
-    def spot(self, listing: Listing, at_ns: int) -> float | None:
-        """Unknown."""
-        return None
-
-    def _one(self, name: str, value: str, now_ns: int) -> Listing | None:
-        return next((listing for listing in self.listed(now_ns) if getattr(listing, name) == value), None)
 
     def _listing(self, slot: Slot, capture: Capture) -> Listing:
         if capture.up_won is None:

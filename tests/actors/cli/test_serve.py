@@ -7,15 +7,20 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+from structlog.testing import capture_logs
 
+from actors.captures import find_captures
 from actors.cli import main
 from actors.cli.ending import FIRST_S
 from actors.cli.failures import BadUsage, CommandFailed, Exit
-from actors.cli.serve import Recordings, _announce, serve
+from actors.cli.serve import Recordings, Tapes, _announce, serve
 from actors.config import load_settings
+from actors.tapes import import_capture
 from actors.venue import VenueOptions
+from engine.records import Frame
 from engine.series import slot_of_slug
-from tests.actors.venue.recording import TOKENS, write_recording
+from tests.actors.tapes.tape_texts import at, record
+from tests.actors.venue.recording import LATER, TOKENS, write_recording
 from tests.actors.venue.scenery import SLUG
 
 URLS = {"websocket_url": "ws://127.0.0.1:1/ws/market", "gamma_url": "http://127.0.0.1:1", "clob_url": "http://[::1]:1"}
@@ -126,3 +131,47 @@ def test_what_cannot_be_served_is_bad_usage(words: list[str], message: str, caps
 def test_a_folder_without_recordings_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--captures", str(tmp_path)]) == 1
     assert "no recordings" in capsys.readouterr().err
+
+
+@pytest.mark.socket
+async def test_tapes_are_played_to_any_bot(tmp_path: Path) -> None:
+    write_recording(tmp_path)
+    for capture in find_captures(tmp_path):
+        import_capture(capture, tmp_path / "tapes")
+    gave_up, announced = GaveUp(), Announced()
+
+    async def serving() -> None:
+        tapes = Tapes([tmp_path / "tapes"], 10.0)
+        options = VenueOptions(seed=3)
+        await serve(options, "127.0.0.1", 0, announce=announced.make, give_up=gave_up.arm, recordings=tapes)
+
+    with trio.fail_after(5.0), capture_logs() as logged:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(serving)
+            await announced.made.wait()
+            async with httpx.AsyncClient(trust_env=False) as client:
+                answer = await client.get(f"{announced['gamma_url']}/markets", params={"slug": SLUG})
+                book = await client.get(f"{announced['clob_url']}/book", params={"token_id": TOKENS[SLUG]})
+            assert answer.json()[0]["conditionId"] == "0x" + "1c" * 32
+            assert len(book.json()["bids"]) == 2
+            signal.raise_signal(signal.SIGTERM)
+    played = [(entry["slug"], entry["begins_in_s"]) for entry in logged if entry["event"] == "venue.plays"]
+    assert played == [(SLUG, 0), (LATER, 30)]
+
+
+def test_tapes_that_cannot_be_played_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--tape", str(tmp_path)]) == 1
+    assert "no tapes" in capsys.readouterr().err
+    assert main(["serve", "--tape", str(tmp_path), "--captures", str(tmp_path)]) == 2
+    write_recording(tmp_path)
+    assert main(["serve", "--tape", str(tmp_path), "--speed", "1e9"]) == 2
+    assert "--tape: speed out of range" in capsys.readouterr().err
+
+
+def test_a_tape_without_a_market_is_left_out_and_said(tmp_path: Path) -> None:
+    write_recording(tmp_path)
+    record(tmp_path, [Frame(at_ns=at(1), text="PONG")])
+    with capture_logs() as logged:
+        source = Tapes([tmp_path]).source(VenueOptions(), at(100))
+    assert len(source.listed(2**62)) == 2
+    assert [entry["event"] for entry in logged] == ["venue.tape_left_out", "venue.plays", "venue.plays"]
