@@ -115,7 +115,7 @@ class Recordings:
 
 @frozen
 class Tapes:
-    """Tapes to be played: from where now falls in the slot that was current when they begin, or now if sped up."""
+    """Tapes to be played, in the current slot or, where that would be too late, in the next; or now if sped up."""
 
     paths: Sequence[Path]
     speed: float = 1.0

@@ -17,7 +17,7 @@ from engine.tape import items_of
 
 @frozen(kw_only=True)
 class Subject:
-    """One market on tape: who it is, when it was recorded from, and how it ended as far as anybody says."""
+    """One market on tape: who it is, from when to when it was recorded, and how it ended as far as anybody says."""
 
     tape: Tape
     target: Target
@@ -25,6 +25,7 @@ class Subject:
     start_ns: int
     end_ns: int
     first_ns: int
+    last_ns: int
     winner: Outcome | None
     resolved_ns: int | None
 
@@ -54,6 +55,7 @@ def _subject(tape: Tape) -> Subject | None:
         end_ns = target.end_ns if market.end_ns is None else market.end_ns
         if start_ns is None or end_ns is None or start_ns >= end_ns:
             return None
+        last_ns = max((block.at_ns for block in _blocks(tape)), default=end_ns)
         resolved_ns, winner = _resolution(tape, market, end_ns)
         return Subject(
             tape=tape,
@@ -62,6 +64,7 @@ def _subject(tape: Tape) -> Subject | None:
             start_ns=start_ns,
             end_ns=end_ns,
             first_ns=first_ns,
+            last_ns=last_ns,
             winner=winner,
             resolved_ns=resolved_ns,
         )
@@ -85,8 +88,7 @@ def _resolution(tape: Tape, market: Market, end_ns: int) -> tuple[int | None, Ou
 
 def _told_resolutions(tape: Tape, market: Market, end_ns: int) -> Iterator[tuple[int, Outcome]]:
     winners = {market.up_asset_id: Outcome.UP, market.down_asset_id: Outcome.DOWN}
-    late = (piece for part in tape.parts for piece in read_blocks(part) if isinstance(piece, Block))
-    for block in late:
+    for block in _blocks(tape):
         if block.at_ns < end_ns or b"market_resolved" not in block.text:
             continue
         for record in items_of(block.text):
@@ -95,6 +97,10 @@ def _told_resolutions(tape: Tape, market: Market, end_ns: int) -> Iterator[tuple
                     winner = winners.get(event.get("winning_asset_id"))
                     if event.get("market") == market.condition_id and winner is not None:
                         yield record.at_ns, winner
+
+
+def _blocks(tape: Tape) -> Iterator[Block]:
+    return (piece for part in tape.parts for piece in read_blocks(part) if isinstance(piece, Block))
 
 
 def _decoded(text: str) -> dict[str, Any]:

@@ -26,9 +26,10 @@ class TapedSource(Shelf):
     """Meets ``Source``: the markets on tapes, and on recordings of the older kind, wherever ``find_tapes`` finds them.
 
     Everything happens at its recorded time under its recorded slug, verbatim, unless ``now_ns`` says when to begin. At
-    speed 1 time then moves by whole slots of the shortest series on the tapes, so that the first record lies less than
-    one slot in the past; a window that falls on a slot of the calendar takes its slug, so that a bot that follows the
-    calendar finds it. At any other speed the first record is due at ``now_ns``, and slugs are the recorded ones.
+    speed 1 time then moves by whole slots of the shortest series on the tapes, to where the first record lies less than
+    one slot in the past, or, if more than half would be over by then, in the future. A window that falls on a slot of
+    the calendar takes its slug, so that a bot that follows the calendar finds it. At any other speed the first record
+    is due at ``now_ns``, and slugs are the recorded ones.
 
     A market whose outcome neither a label nor the venue's message nor a header tells never resolves. ``problems`` say
     which tapes cannot be played, and why. Raises ``TapeError`` where nothing is, or nothing can be played;
@@ -128,4 +129,8 @@ def _timeline(subjects: Sequence[Subject], now_ns: int | None, speed: float) -> 
     if speed != 1.0:
         return Timeline(recorded_ns=first_ns, begin_ns=now_ns, speed=speed)
     slot_ns = min(subject.end_ns - subject.start_ns for subject in subjects)
-    return Timeline(recorded_ns=first_ns, begin_ns=first_ns + (now_ns - first_ns) // slot_ns * slot_ns, speed=speed)
+    begin_ns = first_ns + (now_ns - first_ns) // slot_ns * slot_ns
+    length_ns = max(subject.last_ns for subject in subjects) - first_ns
+    if now_ns - begin_ns > length_ns / 2:
+        begin_ns += slot_ns
+    return Timeline(recorded_ns=first_ns, begin_ns=begin_ns, speed=speed)

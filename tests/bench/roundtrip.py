@@ -39,34 +39,33 @@ SHOWN = 3
 
 def recorded(folder: Path, seconds: float, *, cadence_s: float, rate: float, seed: int) -> list[str]:
     """Let an engine follow the stand-in venue for so long and record into ``folder``; what it printed, line by line."""
-    serving = subprocess.Popen(
-        [UPDOWN, "serve", "--port", "0", "--seed", str(seed), "--rate", str(rate), "--log-format", "json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert serving.stdout is not None
-        urls = json.loads(serving.stdout.readline())
-        follow = ", ".join(f'{{ series = "{name}" }}' for name in SERIES)
-        wanted = {
-            "follow": f"[{follow}]",
-            "recording.record": "true",
-            "recording.folder": json.dumps(str(folder)),
-            "scoring.cadence_s": str(cadence_s),
-            **{f"venue.{name}": json.dumps(url) for name, url in urls.items()},
-        }
-        settings = [word for key, value in wanted.items() for word in ("--set", f"{key}={value}")]
-        words = [UPDOWN, "run", "-o", "jsonl", "--seconds", str(seconds), "--log-format", "json", *settings]
-        log = folder.with_name("run.log")
-        with log.open("w") as logged:
-            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=logged, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"updown run ended with {done.returncode}:\n{log.read_text()[-2000:]}")
-    finally:
-        serving.send_signal(signal.SIGTERM)
-        serving.wait(10.0)
+    log = folder.with_name("run.log")
+    words = [UPDOWN, "serve", "--port", "0", "--seed", str(seed), "--rate", str(rate)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as serving:
+        try:
+            assert serving.stdout is not None
+            urls = json.loads(serving.stdout.readline())
+            with log.open("w") as logged:
+                words = [UPDOWN, "run", "-o", "jsonl", "--seconds", str(seconds), "--log-format", "json"]
+                words += wanted(folder, urls, cadence_s=cadence_s)
+                done = subprocess.run(words, stdout=subprocess.PIPE, stderr=logged, text=True, check=False)
+        finally:
+            serving.send_signal(signal.SIGTERM)
+    if done.returncode:
+        raise SystemExit(f"updown run ended with {done.returncode}:\n{log.read_text()[-2000:]}")
     return done.stdout.splitlines()
+
+
+def wanted(folder: Path, urls: dict[str, str], *, cadence_s: float) -> list[str]:
+    """The settings of the recording engine, as words of a command line."""
+    settings = {
+        "follow": "[" + ", ".join(f'{{ series = "{name}" }}' for name in SERIES) + "]",
+        "recording.record": "true",
+        "recording.folder": json.dumps(str(folder)),
+        "scoring.cadence_s": str(cadence_s),
+        **{f"venue.{name}": json.dumps(url) for name, url in urls.items()},
+    }
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
 def replayed(folder: Path, *, cadence_s: float) -> list[str]:

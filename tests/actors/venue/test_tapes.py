@@ -100,8 +100,8 @@ async def test_what_nobody_knows_never_resolves(autojump_clock: MockClock, tmp_p
 
 
 async def test_moved_it_falls_on_the_slot_of_now(autojump_clock: MockClock, tmp_path: Path) -> None:
-    put(tmp_path, LISTING, await overheard(LISTING, begin_s=100.0, until_s=110.0))
-    now_ns = START_NS + 3 * 300 * S + 120 * S
+    put(tmp_path, LISTING, await overheard(LISTING, begin_s=100.0, until_s=120.0))
+    now_ns = START_NS + 3 * 300 * S + 105 * S
     source = TapedSource([tmp_path], now_ns=now_ns)
     [found] = source.markets
     assert found.slug == SERIES["btc-5m"].slot_at(now_ns).slug
@@ -112,8 +112,15 @@ async def test_moved_it_falls_on_the_slot_of_now(autojump_clock: MockClock, tmp_
         await stage.until(3 * 300 + 115)
         books = client.events("book")
         stamps = [int(event["timestamp"]) / 1000 - START_NS / S for event in client.events()]
-    assert all(1000 - 5 < stamp < 1011 for stamp in stamps)
+    assert all(1000 - 5 < stamp < 1021 for stamp in stamps)
     assert {book["hash"] for book in books} == {""}
+
+
+def test_what_would_be_over_begins_with_the_next_slot(tmp_path: Path) -> None:
+    put(tmp_path, LISTING, [(START_NS + 100 * S, "PONG"), (START_NS + 110 * S, "PONG")])
+    source = TapedSource([tmp_path], now_ns=START_NS + 107 * S)
+    [found] = source.markets
+    assert (found.start_ns, source.begins_ns(found)) == (START_NS + 300 * S, START_NS + 400 * S)
 
 
 def test_sped_up_it_begins_now_under_its_recorded_slug(tmp_path: Path) -> None:
