@@ -23,6 +23,7 @@ from actors.logs import default_logger
 from actors.market import Ask
 from actors.ports import Ports
 from actors.rest import VenueRest
+from actors.seat import Seat
 from actors.supervisor import Supervisor
 from actors.taps import Tap, Taps
 from actors.workshop import Workshop
@@ -58,6 +59,7 @@ class Engine:
         self._signals = Hub[MarketSignals]("signals")
         self._aggregates = Hub[AggregateSignal]("aggregates")
         self._last_aggregates: dict[str, AggregateSignal] = {}
+        self._asked: dict[str, Ask] = {}
         self._taps = Taps() if tape is None else Taps(tape)
         self._supervisor = Supervisor(self.clock, log=log)
         self._rest = VenueRest(settings.venue, request_s=settings.discovery.request_s, transport=ports.http_transport)
@@ -127,11 +129,14 @@ class Engine:
         seat = self._cast.seat(condition_id)
         if seat is None:
             return self._not_followed(condition_id)
-        request = Ask()
-        self._cast.ask(seat, request)
-        with trio.move_on_after(ANSWER_WITHIN_S):
-            await request.done.wait()
-        return request.answer or seat.neutral(self.clock.now_ns(), "no_answer")
+        while True:
+            request = self._asked.get(seat.target.key)
+            if request is None or request.done.is_set():
+                request = await self._ask(seat)
+            else:
+                await request.done.wait()
+            if request.answer is not None:
+                return request.answer
 
     def follow(self, what: str | FollowSettings) -> None:
         """Follow one more series, slug or condition id; following it twice is the same as once."""
@@ -231,6 +236,22 @@ class Engine:
             # Before the subscriptions are closed: the last signals deserve their aggregate.
             self._aggregator.drain()
         scope.cancel()
+
+    async def _ask(self, seat: Seat) -> Ask:
+        """Put a question for all who ask the same until it is answered; no answer if whoever put it was cancelled."""
+        key = seat.target.key
+        request = self._asked[key] = Ask()
+        self._cast.ask(seat, request)
+        try:
+            with trio.move_on_after(ANSWER_WITHIN_S):
+                await request.done.wait()
+            if request.answer is None:
+                request.reply(seat.neutral(self.clock.now_ns(), "no_answer"))
+        finally:
+            if self._asked.get(key) is request:
+                del self._asked[key]
+            request.done.set()
+        return request
 
     # These two close circles: each of the parts they speak to needs the other to be made.
 

@@ -10,6 +10,7 @@ import trio.testing
 from attrs import evolve
 
 from actors.clock import Clock
+from actors.market import Ask
 from actors.rest import RestFault
 from actors.supervisor import SupervisorFailure
 from actors.system import open_engine
@@ -239,6 +240,41 @@ async def test_a_score_on_demand(autojump_clock: MockClock) -> None:
         assert (stranger.signal_type, stranger.reason) == (SignalType.MARKET_UNAVAILABLE, "not_followed")
         with pytest.raises(ValueError, match=r"^neither a series nor a slug nor a condition id"):
             await engine.get_market_score("No Such Thing!")
+
+
+async def test_who_asks_the_same_meanwhile_shares_the_answer(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: dict[int, MarketSignals] = {}
+    async with rig(follow("btc-5m"), seconds=1) as running, trio.open_nursery() as nursery:
+        await trio.sleep(7.5)
+        engine = running.engine
+        signal = await engine.get_market_score(FIVE)
+        put: list[Ask] = []
+        monkeypatch.setattr(engine._cast, "ask", lambda _, request: put.append(request))
+
+        async def ask(place: int, scope: trio.CancelScope) -> None:
+            with scope:
+                answers[place] = await engine.get_market_score((FIVE, "btc-5m")[place % 2])
+
+        scopes = [trio.CancelScope() for _ in range(5)]
+        for place, scope in enumerate(scopes):
+            nursery.start_soon(ask, place, scope)
+            await trio.testing.wait_all_tasks_blocked()
+        assert len(put) == 1
+        scopes[0].cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (len(put), answers) == (2, {}), "one of the others has asked in the place of who gave up"
+        put[1].reply(signal)
+        nursery.start_soon(ask, 5, trio.CancelScope())
+        await trio.testing.wait_all_tasks_blocked()
+        assert all(answers.pop(place) is signal for place in range(1, 5))
+        assert (len(put), answers) == (3, {}), "an answer is for those who asked before it was given"
+        asked = trio.current_time()
+        await ask(6, trio.CancelScope())
+        assert (answers[5].reason, answers[6].reason) == ("no_answer", "no_answer")
+        assert trio.current_time() - asked <= 1.0
+        assert engine._asked == {}
 
 
 async def test_markets_come_and_go_while_running(autojump_clock: MockClock) -> None:
