@@ -65,7 +65,7 @@ LIMITS = {
     "resident memory grew by": 0.1,
     **{f"{what} left": 0.0 for what in HELD},
     # An engine under way has some more or less from one moment to the next.
-    "objects of ours left": 20.0,
+    "objects of ours left": 5.0,
 }
 """What the median round must not exceed: seconds, shares and counts."""
 
