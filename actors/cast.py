@@ -167,6 +167,7 @@ class Cast:
         self._log.info("market.retired", market=key, series=seat.target.series)
         returning = self._returning.pop(key, None)
         if returning is not None:
+            returning.succeed(seat)
             self._enter(returning)
 
     def _market_spec(self, seat: Seat) -> ChildSpec:

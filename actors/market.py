@@ -177,6 +177,8 @@ class MarketActor:
             self._seat.last_fault = record.reason
             if self._seat.target.series is None:
                 self._tools.refresh(self._seat.target.key)
+        elif isinstance(record, Unfollowed):
+            self._seat.left_ns = record.at_ns
         self._emit(self._pipeline.receive(record))
 
     def _answer(self, now_ns: int) -> None:
@@ -246,8 +248,10 @@ class MarketActor:
 
     def _leave(self) -> None:
         self._inbox.close()
-        if self._tools.tape is not None and not self._pipeline.ended:
-            self._tools.tape(self._seat.target.key, Unfollowed(at_ns=self._clock.now_ns()))
+        if not self._pipeline.ended:
+            self._seat.left_ns = self._clock.now_ns()
+            if self._tools.tape is not None:
+                self._tools.tape(self._seat.target.key, Unfollowed(at_ns=self._seat.left_ns))
         for item in (*self._asked, *self._taken, *self._inbox.drain()):
             if isinstance(item, Ask):
                 item.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))

@@ -22,7 +22,7 @@ from actors.health import RecorderHealth
 from actors.tapes.keeping import Kept, keep
 from actors.tapes.writer import TapeWriteError, TapeWriter
 from engine.errors import TapeError
-from engine.records import Record, Unfollowed
+from engine.records import Followed, Record, Unfollowed
 from engine.settings import RecordingSettings, ScoringSettings
 from engine.tape import Lost, line_bytes
 from engine.units import to_ns
@@ -80,6 +80,8 @@ class RecorderActor:
             self._confess(key, record.at_ns)
         self._put(key, line, record.at_ns)
         self._count(key)
+        if isinstance(record, Followed) and key in self._ended:
+            self._ended.remove(key)  # it goes on in the same part
         if isinstance(record, Unfollowed):
             self._ended.append(key)
 

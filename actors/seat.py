@@ -33,6 +33,7 @@ class Seat:
     ) -> None:
         self.target = target
         self.followed_ns = followed_ns
+        self.left_ns: int | None = None
         self.market: Market | None = None
         self.answered = False
         self.lookup_failure: str | None = None
@@ -48,6 +49,12 @@ class Seat:
         self.first_deadline_ns = first_deadline(followed_ns, self._cadence_ns)
         self._due_ns = self.first_deadline_ns
         self._occupied = False
+
+    def succeed(self, other: Seat) -> None:
+        """Be followed from when another seat of the same target was left on, if that was later: not at once with it."""
+        if other.left_ns is not None and other.left_ns > self.followed_ns:
+            self.followed_ns = other.left_ns
+            self.first_deadline_ns = self._due_ns = first_deadline(other.left_ns, self._cadence_ns)
 
     def occupy(self, now_ns: int) -> int:
         """Take the seat; answers from when on the new occupant speaks, what came before being made up for."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import count
+
+import pytest
 import trio
 import trio.testing
 from attrs import evolve
 
+from actors.clock import Clock
 from actors.market import Ask
 from engine.markets import MarketPhase, Target
+from engine.records import Followed
 from engine.signals import FeedState
 from tests.actors.local_venue import QUARTER_S, every_deadline, follow, rig
 
@@ -49,6 +54,25 @@ async def test_the_same_target_again_waits_for_the_old_one_to_leave(autojump_clo
         await trio.sleep(3)
         assert engine.health().markets == ()
     assert [running.seconds(it) for it in running.of(FIVE)] == [5, 10]
+
+
+async def test_who_comes_back_is_followed_after_it_was_left(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks, now_ns = count(), Clock.now_ns
+    monkeypatch.setattr(Clock, "now_ns", lambda clock: now_ns(clock) + next(ticks))
+    async with rig(follow("btc-5m"), seconds=1) as running:
+        await trio.sleep(3)
+        cast = running.engine._cast
+        known = next(iter(cast._seats.values()))
+        cast.retire(FIVE)
+        cast.appear(known.target)
+        cast.learn(FIVE, known.market)
+        await trio.sleep(6)
+    times = [record.at_ns for key, record in running.tape if key == FIVE]
+    assert sum(isinstance(record, Followed) for _, record in running.tape) == 2
+    assert times == sorted(times)
+    assert [round(running.seconds(it)) for it in running.of(FIVE)] == [5, 10]
 
 
 async def test_why_there_are_no_metadata_reaches_whoever_is_there_or_will_be(autojump_clock: MockClock) -> None:

@@ -254,3 +254,17 @@ async def test_what_a_thread_is_at_when_it_ends_is_counted(
     health = actor.health()
     assert (health.written, health.waiting_bytes, health.records) == (1, 0, {SLUG: 1})
     assert isinstance(on_tape(tmp_path)[0], Followed)
+
+
+async def test_what_is_followed_again_at_once_goes_on_in_the_same_part(fast_clock: MockClock, tmp_path: Path) -> None:
+    followed = [Followed(at_ns=at(0), target=TARGET), Unfollowed(at_ns=at(1)), Followed(at_ns=at(1), target=TARGET)]
+    actor = recorder(tmp_path)
+    async with running(actor):
+        for record in followed:
+            actor.take(SLUG, record)
+        await until(lambda: actor.health().written == 3)
+        actor.take(SLUG, Frame(at_ns=at(2), text="PONG"))
+        actor.take(SLUG, Unfollowed(at_ns=at(3)))
+    [tape] = find_tapes([tmp_path])
+    assert (len(tape.parts), examine(tape).intact) == (1, True)
+    assert on_tape(tmp_path)[:3] == followed
