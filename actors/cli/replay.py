@@ -89,7 +89,7 @@ def _processes(arguments: argparse.Namespace, tapes: Sequence[Tape]) -> int:
     if arguments.speed:
         return 1
     worth_it = len(tapes) > 1 and total_bytes(tapes) >= WORTH_BYTES
-    wanted = arguments.jobs or (len(os.sched_getaffinity(0)) if worth_it else 1)
+    wanted = arguments.jobs or (_cores() if worth_it else 1)
     return max(1, min(wanted, len(tapes)))
 
 
@@ -153,6 +153,11 @@ def _totals(markets: Sequence[MarketTally]) -> str:
 
 def _note(markets: Sequence[MarketTally]) -> str | None:
     return None if any(market.trades for market in markets) else NO_TRADES
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system says."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _jobs(text: str) -> int:
