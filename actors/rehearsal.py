@@ -15,7 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from actors.clock import Clock, PacedClock
 from actors.ports import Ports
 from actors.service import BackgroundEngine
-from actors.service.waiting import ask_blocking
+from actors.service.waiting import ask, ask_blocking
 from actors.venue import Venue, VenueOptions
 from engine.settings import Settings
 from engine.units import to_ns
@@ -52,6 +52,11 @@ class RehearsalEngine(BackgroundEngine):
         self.start()
         answer: T = ask_blocking(self.loop.door, self._stage.control, function, args)
         return answer
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass there, however long that takes here; on asyncio or trio. Starts it if need be."""
+        self.start()
+        await ask(self.loop.door, trio.sleep, seconds)
 
 
 class _Stage:

@@ -73,31 +73,26 @@ async def bot(
     cycles: int,
     cycle_s: float,
     social: Source = social_score,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     output: TextIO | None = None,
 ) -> None:
     """Write one line per cycle. Nothing the venue does ends it: the service answers, and its answer says why."""
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    for cycle in range(cycles):
-        await asyncio.sleep(start + cycle * cycle_s - loop.time())
+
+    async def look(cycle: int) -> None:
         signal, other = await asyncio.gather(service.get_market_score(), or_none(social, cycle))
         print(json.dumps(seen(cycle, signal, other)), file=output or sys.stdout, flush=True)
+
+    for cycle in range(cycles):
+        await asyncio.gather(look(cycle), sleep(cycle_s if cycle < cycles - 1 else 0))
 
 
 async def run(arguments: argparse.Namespace) -> None:
     """Keep one engine and one service for all cycles."""
-    pace, cycles = (RATE, 3) if arguments.rehearsal else (1.0, 480)
-    async with (
-        new_engine(rehearsal=arguments.rehearsal) as engine,
-        MarketMicrostructureService(engine=engine) as service,
-    ):
+    rehearsal = RehearsalEngine(rate=RATE, options=VenueOptions(message_rate=5.0)) if arguments.rehearsal else None
+    sleep, cycles = (rehearsal.sleep, 3) if rehearsal else (asyncio.sleep, 480)
+    async with rehearsal or BackgroundEngine() as engine, MarketMicrostructureService(engine=engine) as service:
         service.follow(arguments.market)
-        await bot(service, cycles=arguments.cycles or cycles, cycle_s=arguments.cycle_s / pace)
-
-
-def new_engine(*, rehearsal: bool) -> BackgroundEngine:
-    """The engine of the real venue, or one with a venue of its own."""
-    return RehearsalEngine(rate=RATE, options=VenueOptions(message_rate=5.0)) if rehearsal else BackgroundEngine()
+        await bot(service, cycles=arguments.cycles or cycles, cycle_s=arguments.cycle_s, sleep=sleep)
 
 
 def main() -> None:

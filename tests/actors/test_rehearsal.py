@@ -205,3 +205,14 @@ def test_settings_are_those_of_the_engine() -> None:
     engine = RehearsalEngine(settings)
     assert engine.settings is settings
     assert MarketMicrostructureService(engine=engine).settings is settings
+
+
+def test_a_pause_there_is_as_long_as_it_is_there() -> None:
+    async def pause(engine: RehearsalEngine) -> float:
+        begin = engine.control(lambda venue: trio.current_time())
+        await engine.sleep(90)
+        return engine.control(lambda venue: trio.current_time()) - begin
+
+    with RehearsalEngine(rate=600) as engine:
+        assert asyncio.run(pause(engine)) >= 90
+        assert trio.run(pause, engine) >= 90
