@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import trio
 from attrs import evolve
-from trio.testing import MockClock
 
 import actors.recorder
 from actors.archive import recorded_lately
+from actors.clock import PacedClock
 from actors.labelbook import append_label, read_labels
 from actors.tapes import find_tapes
 from engine.labels import LabelStatus
@@ -20,10 +20,10 @@ from tests.actors.local_venue import QUARTER_S, QUIET, follow, rig
 
 
 @pytest.fixture
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
-    """A mock clock that runs by itself: an autojump clock would jump while a thread writes."""
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> PacedClock:
+    """A clock that runs by itself: an autojump clock would jump while a thread writes."""
     monkeypatch.setattr(actors.recorder, "CLOSING_S", 12_000.0)  # a thread works in the wall's time
-    return MockClock(rate=200.0)
+    return PacedClock(200.0)
 
 
 RESOLVING = evolve(QUIET, resolve_after_s=90.0)
@@ -39,7 +39,7 @@ async def written(folder: Path, count: int) -> None:
             await trio.sleep(1.0)
 
 
-async def test_a_market_that_ended_is_recorded_and_labelled(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_market_that_ended_is_recorded_and_labelled(fast_clock: PacedClock, tmp_path: Path) -> None:
     async with rig(recording(tmp_path), seconds=-20, options=RESOLVING):
         await written(tmp_path, 1)
     [label] = [it for it in read_labels(tmp_path).values() if it.slug == f"btc-updown-5m-{QUARTER_S - 300}"]
@@ -48,7 +48,7 @@ async def test_a_market_that_ended_is_recorded_and_labelled(fast_clock: MockCloc
     assert tape.outcome is label.outcome
 
 
-async def test_a_market_without_label_is_taken_up_by_the_next_process(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_market_without_label_is_taken_up_by_the_next_process(fast_clock: PacedClock, tmp_path: Path) -> None:
     async with rig(recording(tmp_path), seconds=-20, options=RESOLVING):
         await trio.sleep(30)
     assert len(read_labels(tmp_path)) == 0
@@ -58,7 +58,7 @@ async def test_a_market_without_label_is_taken_up_by_the_next_process(fast_clock
     assert {f"btc-updown-5m-{QUARTER_S - 300}", f"btc-updown-5m-{QUARTER_S}"} <= slugs
 
 
-async def test_nothing_is_written_unless_it_is_wished(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_nothing_is_written_unless_it_is_wished(fast_clock: PacedClock, tmp_path: Path) -> None:
     async with rig(evolve(follow("btc-5m"), recording=RecordingSettings(folder=str(tmp_path))), seconds=-20) as live:
         await trio.sleep(20)
         assert live.engine.health().recorder is None
@@ -68,7 +68,7 @@ async def test_nothing_is_written_unless_it_is_wished(fast_clock: MockClock, tmp
     assert not (tmp_path / "tapes" / "labels.jsonl").exists()
 
 
-async def test_only_today_and_yesterday_are_looked_at(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_only_today_and_yesterday_are_looked_at(fast_clock: PacedClock, tmp_path: Path) -> None:
     async with rig(recording(tmp_path, labels=False), seconds=-20):
         await trio.sleep(60)
     now_ns = QUARTER_S * NS_PER_S
@@ -79,7 +79,7 @@ async def test_only_today_and_yesterday_are_looked_at(fast_clock: MockClock, tmp
     assert recorded_lately(tmp_path / "nowhere", now_ns) == []
 
 
-async def test_a_damaged_book_of_labels_is_told_and_used(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_damaged_book_of_labels_is_told_and_used(fast_clock: PacedClock, tmp_path: Path) -> None:
     async with rig(recording(tmp_path), seconds=-20, options=RESOLVING):
         await written(tmp_path, 1)
     [label] = read_labels(tmp_path).values()

@@ -13,10 +13,10 @@ import pytest
 import structlog
 import trio
 from structlog.testing import capture_logs
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 import actors.recorder
-from actors.clock import Clock
+from actors.clock import Clock, PacedClock
 from actors.recorder import FLUSH_S, RecorderActor
 from actors.tapes import examine, find_tapes, merged, read_tape
 from actors.tapes.writer import TapeWriteError, TapeWriter
@@ -30,7 +30,7 @@ from tests.actors.local_venue import QUARTER_S, follow, rig
 from tests.engine.wire_texts import SLUG, TARGET, at
 
 RATE = 100.0
-"""A mock clock that runs by itself: an autojump clock would jump while a thread writes."""
+"""How much faster the clock runs than the wall: an autojump clock would jump while a thread writes."""
 
 
 def recorder(folder: Path, **settings: float) -> RecorderActor:
@@ -64,15 +64,15 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> PacedClock:
     monkeypatch.setattr(actors.recorder, "CLOSING_S", 60 * RATE)  # a thread works in the wall's time
-    return MockClock(rate=RATE)
+    return PacedClock(RATE)
 
 
 BEGINNING: list[Record] = [Followed(at_ns=at(0), target=TARGET), Connected(at_ns=at(0) + 1, epoch=1)]
 
 
-async def test_what_is_taken_is_on_the_tape_when_it_ends(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_what_is_taken_is_on_the_tape_when_it_ends(fast_clock: PacedClock, tmp_path: Path) -> None:
     actor = recorder(tmp_path)
     taken = [*BEGINNING, *records(100), Unfollowed(at_ns=at(2))]
     async with running(actor):
@@ -83,7 +83,7 @@ async def test_what_is_taken_is_on_the_tape_when_it_ends(fast_clock: MockClock, 
     assert (health.written, health.lost, health.waiting_bytes, health.fault) == (len(taken), 0, 0, None)
 
 
-async def test_a_line_waits_a_moment_only(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_line_waits_a_moment_only(fast_clock: PacedClock, tmp_path: Path) -> None:
     actor = recorder(tmp_path)
     async with running(actor):
         for record in BEGINNING:
@@ -92,7 +92,7 @@ async def test_a_line_waits_a_moment_only(fast_clock: MockClock, tmp_path: Path)
         assert on_tape(tmp_path)[:2] == BEGINNING
 
 
-async def test_the_end_of_a_market_ends_its_part(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_the_end_of_a_market_ends_its_part(fast_clock: PacedClock, tmp_path: Path) -> None:
     actor = recorder(tmp_path)
     async with running(actor):
         for record in [*BEGINNING, Unfollowed(at_ns=at(2))]:
@@ -109,7 +109,7 @@ async def test_the_end_of_a_market_ends_its_part(fast_clock: MockClock, tmp_path
 
 
 async def test_what_finds_no_room_is_counted_and_named_where_it_is_missing(
-    fast_clock: MockClock, tmp_path: Path
+    fast_clock: PacedClock, tmp_path: Path
 ) -> None:
     actor = recorder(tmp_path, queue_mb=1.0)
     for record in BEGINNING:
@@ -128,14 +128,14 @@ async def test_what_finds_no_room_is_counted_and_named_where_it_is_missing(
     assert on_tape(tmp_path)[-2:] == [Frame(at_ns=at(2), text="PONG"), Unfollowed(at_ns=at(2) + 1)]
 
 
-async def test_a_record_that_has_no_line_is_counted(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_record_that_has_no_line_is_counted(fast_clock: PacedClock, tmp_path: Path) -> None:
     actor = recorder(tmp_path)
     actor.take(SLUG, Frame(at_ns=at(1), text="\ud800"))
     assert actor.health().lost == 1
 
 
 async def test_a_full_disk_costs_nothing_as_long_as_there_is_room_to_wait(
-    fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fast_clock: PacedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write, full = TapeWriter.write, True
 
@@ -164,7 +164,7 @@ async def test_a_full_disk_costs_nothing_as_long_as_there_is_room_to_wait(
 
 
 async def test_lines_that_no_tape_takes_are_given_up(
-    fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fast_clock: PacedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(writer: TapeWriter, batch: Sequence[tuple[str, bytes, int]]) -> None:
         raise TapeWriteError(OSError(errno.EINVAL, "Invalid argument"), {SLUG: 1})
@@ -183,7 +183,7 @@ async def test_lines_that_no_tape_takes_are_given_up(
 
 
 async def test_a_hanging_disk_holds_nobody_up(
-    fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fast_clock: PacedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hanging = threading.Event()
     monkeypatch.setattr(actors.recorder, "CLOSING_S", 2.0)
@@ -203,7 +203,7 @@ async def test_a_hanging_disk_holds_nobody_up(
         hanging.set()
 
 
-async def test_old_days_are_deleted_while_it_runs(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_old_days_are_deleted_while_it_runs(fast_clock: PacedClock, tmp_path: Path) -> None:
     old = tmp_path / "2020-01-01" / "btc-updown-15m-1577836800.1.jsonl.zst"
     old.parent.mkdir()
     old.write_bytes(b"")
@@ -212,7 +212,7 @@ async def test_old_days_are_deleted_while_it_runs(fast_clock: MockClock, tmp_pat
         await until(lambda: not old.exists())
 
 
-async def test_a_recorded_engine_replays_to_the_signals_it_gave(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_recorded_engine_replays_to_the_signals_it_gave(fast_clock: PacedClock, tmp_path: Path) -> None:
     settings = follow("btc-5m", recording=RecordingSettings(record=True, folder=str(tmp_path), labels=False))
     async with rig(settings, seconds=-20) as live:
         await trio.sleep(60)
@@ -235,7 +235,7 @@ async def test_a_recorded_engine_replays_to_the_signals_it_gave(fast_clock: Mock
 
 
 async def test_what_a_thread_is_at_when_it_ends_is_counted(
-    fast_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fast_clock: PacedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_it, go_on = threading.Event(), threading.Event()
 
@@ -256,7 +256,7 @@ async def test_what_a_thread_is_at_when_it_ends_is_counted(
     assert isinstance(on_tape(tmp_path)[0], Followed)
 
 
-async def test_what_is_followed_again_at_once_goes_on_in_the_same_part(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_what_is_followed_again_at_once_goes_on_in_the_same_part(fast_clock: PacedClock, tmp_path: Path) -> None:
     followed = [Followed(at_ns=at(0), target=TARGET), Unfollowed(at_ns=at(1)), Followed(at_ns=at(1), target=TARGET)]
     actor = recorder(tmp_path)
     async with running(actor):

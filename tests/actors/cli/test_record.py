@@ -20,6 +20,7 @@ from trio.testing import MockClock
 import actors.recorder
 from actors.cli import main, record
 from actors.cli.record import Minutes, Screen, as_json, board, totals
+from actors.clock import PacedClock
 from actors.health import EngineHealth, MarketHealth, RecorderHealth
 from actors.system import Engine
 from actors.tapes import examine, find_tapes
@@ -71,10 +72,10 @@ class Stuck:
 
 
 @pytest.fixture
-def fast_clock(monkeypatch: pytest.MonkeyPatch) -> MockClock:
+def fast_clock(monkeypatch: pytest.MonkeyPatch) -> PacedClock:
     """A mock clock that runs by itself: an autojump clock would jump while a thread writes."""
     monkeypatch.setattr(actors.recorder, "CLOSING_S", 12_000.0)
-    return MockClock(rate=200.0)
+    return PacedClock(200.0)
 
 
 @asynccontextmanager
@@ -108,7 +109,7 @@ def test_the_table_has_a_row_for_each_market() -> None:
     assert [word for word in ("records", "lost", "feed", "live", "backoff", "enospc") if word not in text] == []
 
 
-async def test_a_line_every_minute_and_one_at_the_end(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_a_line_every_minute_and_one_at_the_end(fast_clock: PacedClock, tmp_path: Path) -> None:
     stream = io.StringIO()
     minutes = Minutes(stream)
     async with recording(tmp_path, minutes):
@@ -122,7 +123,7 @@ async def test_a_line_every_minute_and_one_at_the_end(fast_clock: MockClock, tmp
     assert sum(sum(report.records.values()) for report in reports) == written[-1]
 
 
-async def test_the_screen_ends_with_everything_written(fast_clock: MockClock, tmp_path: Path) -> None:
+async def test_the_screen_ends_with_everything_written(fast_clock: PacedClock, tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100, record=True, force_terminal=True)
     screen = Screen(console)
     async with recording(tmp_path, screen):

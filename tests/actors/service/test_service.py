@@ -18,6 +18,7 @@ import trio.testing
 from attrs import evolve
 
 from actors import BackgroundEngine, MarketMicrostructureService, RehearsalEngine, ServiceClosed
+from actors.clock import PacedClock
 from actors.ports import Ports
 from actors.service.background import THREAD_NAME
 from actors.system import Engine, open_engine
@@ -220,7 +221,7 @@ def engine_threads() -> set[threading.Thread]:
 
 
 def fast(world: OneMarketWorld, settings: Settings | None = None) -> BackgroundEngine:
-    return BackgroundEngine(settings or elsewhere(), world=world, trio_clock=MockClock(rate=RATE))
+    return BackgroundEngine(settings or elsewhere(), world=world, trio_clock=PacedClock(RATE))
 
 
 def test_one_trade_is_served_on_asyncio() -> None:
