@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import trio
@@ -19,9 +20,10 @@ from actors.faults import FaultKind, FeedFault
 from actors.limiter import ConnectLimiter
 from actors.ports import Dial
 from actors.websocket import SessionLimits, open_session
+from engine.errors import SettingsError
 from engine.markets import Market
 from engine.records import Connected, Disconnected, Frame, Record
-from engine.settings import FeedSettings
+from engine.settings import FeedSettings, TransportKind
 from engine.units import to_seconds
 from engine.wire import subscription
 
@@ -143,6 +145,12 @@ class Reconnector:
         if fault.close_code is not None:
             details["close_code"] = fault.close_code
         self._log.warning("feed.lost", epoch=epoch, backoff_ms=round(delay_s * 1000), **details)
+
+
+def need_transport(transport: TransportKind) -> None:
+    """Raises ``SettingsError``, which names the extra to install, for a transport whose library is not there."""
+    if transport is TransportKind.WEBSOCKETS and find_spec("websockets") is None:
+        raise SettingsError(["the transport websockets is not installed; it needs: pip install 'updown[websockets]'"])
 
 
 def session_limits(feed: FeedSettings) -> SessionLimits:

@@ -297,7 +297,8 @@ async def open_engine(
     The engine installs no signal handlers, keeps no module-level state and never wraps the block's own exception in a
     group. Its actors outlive the block while it is being cancelled, so that the last signals drain. ``scorers`` adds
     scorer factories by name, ``tape`` sees every record before it is used. Raises ``PresetError`` at once for an
-    unknown preset, ``SupervisorFailure`` out of the block when most markets are down for reasons of their own.
+    unknown preset, ``SettingsError`` for a transport that is not installed, ``SupervisorFailure`` out of the block when
+    most markets are down for reasons of their own.
     """
     engine = Engine(
         settings,

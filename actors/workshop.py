@@ -12,7 +12,7 @@ from actors.dial import dial, shared_tls_context
 from actors.limiter import ConnectLimiter
 from actors.market import MarketTools
 from actors.ports import Ports
-from actors.reconnect import Reconnector
+from actors.reconnect import Reconnector, need_transport
 from actors.seat import Seat
 from actors.taps import Taps
 from engine.pipeline import MarketPipeline, stamp_of
@@ -23,7 +23,11 @@ from engine.settings import Settings
 
 
 class Workshop:
-    """Makes what market actors work with. Raises ``PresetError`` for an unknown preset, scorer or option."""
+    """Makes what market actors work with.
+
+    Raises ``PresetError`` for an unknown preset, scorer or option, ``SettingsError`` for a transport that is not
+    installed.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,7 @@ class Workshop:
         log: FilteringBoundLogger,
     ) -> None:
         feed = settings.feed
+        need_transport(feed.transport)
         self._settings = settings
         self._clock = clock
         self._log = log

@@ -7,6 +7,7 @@ raise ``ValueError`` from the attrs validators, which name the field.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any
 
 from attrs import Attribute, Factory, field, frozen
@@ -69,6 +70,13 @@ class VenueSettings:
     ca_file: str | None = None
 
 
+class TransportKind(StrEnum):
+    """The library that speaks WebSocket; ``websockets`` needs the extra of that name."""
+
+    TRIO_WEBSOCKET = "trio-websocket"
+    WEBSOCKETS = "websockets"
+
+
 def _longer_than_ping(instance: FeedSettings, attribute: Attribute[Any], value: float) -> None:
     if value <= instance.ping_every_s:
         raise ValueError(f"{attribute.name} must be longer than ping_every_s")
@@ -76,12 +84,13 @@ def _longer_than_ping(instance: FeedSettings, attribute: Attribute[Any], value: 
 
 @frozen(kw_only=True)
 class FeedSettings:
-    """Deadlines and limits of one socket (seconds and bytes).
+    """Transport, deadlines and limits of one socket (seconds and bytes).
 
     A socket that has said nothing of its market for ``idle_s`` is replaced, and one whose book stays missing, crossed
     or at odds with the stated top for ``resync_s`` too, the latter at most twice a minute.
     """
 
+    transport: TransportKind = field(default=TransportKind.TRIO_WEBSOCKET, converter=TransportKind)
     connect_s: float = field(default=8.0, validator=[gt(0), le(10.0)])
     close_s: float = field(default=1.0, validator=[gt(0), le(2.0)])
     ping_every_s: float = field(default=10.0, validator=[gt(0), le(25.0)])

@@ -11,8 +11,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from actors.faults import excerpt
+from actors.reconnect import need_transport
 from engine.series import SERIES
-from engine.settings import FollowSettings, VenueSettings
+from engine.settings import FeedSettings, FollowSettings, VenueSettings
 
 VALUE_CHARACTERS: Final = 60
 """So much of a wrong value is quoted."""
@@ -73,6 +74,7 @@ CHECKS: Final[Mapping[tuple[type, str], Callable[[Any], None]]] = MappingProxyTy
         (VenueSettings, "gamma_url"): safe_base_url,
         (VenueSettings, "clob_url"): safe_base_url,
         (VenueSettings, "ca_file"): existing_file,
+        (FeedSettings, "transport"): need_transport,
     }
 )
 """Checks by class and field; each raises ``ValueError``."""

@@ -19,7 +19,7 @@ SECTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "scoring": "The window and the formulas.",
         "venue": "Where the venue is. Plain ws:// and http:// are accepted for this machine alone.",
-        "feed": "One socket: its deadlines, limits and patience.",
+        "feed": "One socket: its library, deadlines, limits and patience.",
         "discovery": "How the markets of a series are warmed up, looked up and let go.",
         "supervision": "How often an actor may crash before its market is set aside, and for how long.",
         "aggregate": "What is made of all markets of an underlying.",
@@ -42,6 +42,7 @@ COMMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "venue.clob_url": "REST: markets by condition id, books",
         "venue.user_agent": "how requests name themselves",
         "venue.ca_file": "a file of certificates to trust besides the system's (PEM)",
+        "feed.transport": "the library that speaks WebSocket: trio-websocket, or websockets (needs updown[websockets])",
         "feed.connect_s": "name, TCP, TLS and upgrade together may take this long (seconds, up to 10)",
         "feed.close_s": "the venue may take this long to say goodbye (seconds, up to 2)",
         "feed.ping_every_s": "seconds from one PING to the next (up to 25)",

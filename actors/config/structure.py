@@ -29,7 +29,7 @@ from actors.config.checks import CHECKS, VALUE_CHARACTERS, did_you_mean, one_of
 from actors.config.origins import KeyPath
 from actors.faults import excerpt
 from engine.presets import PRESETS
-from engine.settings import FollowSettings, ScoringSettings, Settings
+from engine.settings import FollowSettings, ScoringSettings, Settings, TransportKind
 
 Complaint = tuple[KeyPath, str]
 """Where in the tree, and what is wrong there."""
@@ -118,6 +118,7 @@ def _converter(presets: Collection[str]) -> Converter:
     for kind in (bool, int, float, str):
         converter.register_structure_hook(kind, _strict)
     converter.register_structure_hook(str | float | bool, _plain)
+    converter.register_structure_hook(TransportKind, _transport)
     checks = {**CHECKS, (ScoringSettings, "preset"): one_of("preset", presets)}
 
     def of_class(cls: type) -> Callable[[Any, type], Any]:
@@ -189,6 +190,12 @@ def _plain(value: Any, _: Any) -> Any:
     if type(value) not in {str, int, float, bool}:
         raise ValueError(f"expected a string, a number, true or false, got {_described(value)}")
     return _strict(value, float if type(value) is int else type(value))
+
+
+def _transport(value: Any, _: Any) -> TransportKind:
+    _expect(str, value)
+    one_of("transport", [*TransportKind])(value)
+    return TransportKind(value)
 
 
 def _expect(wanted: type, value: object) -> None:

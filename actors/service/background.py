@@ -22,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 from actors.crash import summary
 from actors.logs import default_logger
 from actors.ports import Ports
+from actors.reconnect import need_transport
 from actors.service.door import Door
 from actors.service.waiting import Closing, Opened, on_a_loop
 from actors.system import Engine, open_engine
@@ -126,7 +127,7 @@ class BackgroundEngine(Opened):
     It starts with ``start``, a ``with`` or ``async with`` block, or the first call of a service; it opens its sockets
     only then. An engine that fails is logged and replaced. ``world`` gives it other ports than the real ones and is
     entered on its loop, ``trio_clock`` another clock (for tests). Raises ``PresetError`` at once for settings that no
-    scorer takes.
+    scorer takes, ``SettingsError`` for a transport that is not installed.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class BackgroundEngine(Opened):
         log: FilteringBoundLogger | None = None,
     ) -> None:
         self.settings = settings or Settings()
+        need_transport(self.settings.feed.transport)
         build_scorer(choose_preset(self.settings.scoring, scorers or {}), scorers or {})
         self.loop = EngineLoop(
             self.settings,

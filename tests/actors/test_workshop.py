@@ -10,10 +10,10 @@ from actors.clock import Clock
 from actors.ports import Ports
 from actors.taps import Taps
 from actors.workshop import Workshop
-from engine.errors import PresetError
+from engine.errors import PresetError, SettingsError
 from engine.pipeline import stamp_of
 from engine.presets import PRESETS
-from engine.settings import ScoringSettings, Settings
+from engine.settings import FeedSettings, ScoringSettings, Settings, TransportKind
 from tests.actors.local_venue import QUARTER_S
 from tests.actors.test_seat import Stage
 
@@ -27,6 +27,15 @@ async def test_a_preset_or_option_that_does_not_exist_is_told_at_once(autojump_c
     for scoring in (ScoringSettings(preset="none such"), ScoringSettings(options={"no_such_option": 1.0})):
         with pytest.raises(PresetError):
             workshop(Settings(scoring=scoring))
+
+
+async def test_a_transport_that_is_not_installed_is_told_at_once(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actors.reconnect.find_spec", lambda name: None if name == "websockets" else name)
+    workshop()
+    with pytest.raises(SettingsError, match=r"updown\[websockets\]"):
+        workshop(Settings(feed=FeedSettings(transport=TransportKind.WEBSOCKETS)))
 
 
 async def test_the_stamp_is_that_of_the_preset(autojump_clock: MockClock) -> None:

@@ -17,6 +17,7 @@ from engine.settings import (
     ScoringSettings,
     Settings,
     SupervisionSettings,
+    TransportKind,
     VenueSettings,
 )
 
@@ -149,6 +150,7 @@ def test_follow_refuses_what_cannot_be_a_name(chosen: dict[str, str]) -> None:
         (VenueSettings, {"clob_url": "ftp:///etc/passwd"}),
         (VenueSettings, {"user_agent": ""}),
         (VenueSettings, {"user_agent": "two\r\nlines"}),
+        (FeedSettings, {"transport": "pigeon"}),
         (LogSettings, {"level": "loud"}),
         (LogSettings, {"format": "xml"}),
         (ScoringSettings, {"preset": ""}),
@@ -157,6 +159,11 @@ def test_follow_refuses_what_cannot_be_a_name(chosen: dict[str, str]) -> None:
 def test_texts_are_checked(section: type, changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         section(**changes)
+
+
+def test_a_transport_goes_by_its_name() -> None:
+    assert FeedSettings(transport="websockets").transport is TransportKind.WEBSOCKETS
+    assert [*TransportKind] == ["trio-websocket", "websockets"]
 
 
 def test_settings_are_frozen_values() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from actors.config.origins import dotted
 from actors.config.structure import Rejected, structure
-from engine.settings import AggregateSettings, FollowSettings, ScoringSettings, Settings
+from engine.settings import AggregateSettings, FollowSettings, ScoringSettings, Settings, TransportKind
 
 TIME = datetime.time(1)
 
@@ -51,6 +51,7 @@ def test_values_find_their_places() -> None:
         ("feed.idle_s", float("inf"), "expected a finite number, got inf"),
         ("feed.idle_s", [], "expected a number, got an array"),
         ("feed.idle_s", datetime.date(2026, 8, 16), "expected a number, got a date: 2026-08-16"),
+        ("feed.transport", 5, "expected a string, got an integer: 5"),
         ("venue.user_agent", 5, "expected a string, got an integer: 5"),
         ("venue.ca_file", {}, "expected a string, got a table"),
         ("aggregate.outside", "spot", "expected an array, got a string: 'spot'"),
@@ -88,6 +89,8 @@ def test_a_wrong_value_is_quoted_shortly_and_on_one_line() -> None:
         ("scoring.window_s", 59.9, "must be >= 60.0: 59.9"),
         ("scoring.window_s", 601, "must be <= 600.0: 601.0"),
         ("feed.connects_burst", 0, "must be >= 1: 0"),
+        ("feed.transport", "websocket", "unknown transport 'websocket' (did you mean \"websockets\"?)"),
+        ("feed.transport", "x", "unknown transport 'x' (known: trio-websocket, websockets)"),
         ("log.level", "loud", "must be in ('debug', 'info', 'warning', 'error') (got 'loud')"),
         ("venue.gamma_url", "ftp://x", r"must match regex 'https?://\\S+' ('ftp://x' doesn't)"),
         ("venue.clob_url", "http://example.com", "plain http:// is for this machine alone, use https://"),
@@ -97,6 +100,15 @@ def test_a_wrong_value_is_quoted_shortly_and_on_one_line() -> None:
 def test_ranges_and_checks_are_told_in_the_same_way(key: str, value: object, message: str) -> None:
     section, name = key.split(".")
     assert complaints({section: {name: value}}) == {key: message}
+
+
+def test_a_transport_is_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = {"feed": {"transport": "websockets"}}
+    monkeypatch.setattr("actors.reconnect.find_spec", lambda name: None)
+    words = "the transport websockets is not installed; it needs: pip install 'updown[websockets]'"
+    assert complaints(tree) == {"feed.transport": words}
+    monkeypatch.setattr("actors.reconnect.find_spec", lambda name: name)
+    assert structure(tree).feed.transport is TransportKind.WEBSOCKETS
 
 
 def test_a_plugin_is_a_preset() -> None:

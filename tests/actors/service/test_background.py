@@ -26,8 +26,8 @@ from actors.service import BackgroundEngine, MarketMicrostructureService, backgr
 from actors.service.door import DoorClosed
 from actors.service.waiting import ask, ask_blocking
 from actors.system import Engine
-from engine.errors import PresetError
-from engine.settings import ScoringSettings, Settings
+from engine.errors import PresetError, SettingsError
+from engine.settings import FeedSettings, ScoringSettings, Settings, TransportKind
 from engine.signals import FeedState, MarketSignals, SignalType
 from tests.actors.local_venue import NOWHERE
 from tests.actors.service.embedding import (
@@ -159,6 +159,12 @@ def test_a_preset_that_nobody_knows_is_told_at_once() -> None:
         BackgroundEngine(Settings(scoring=ScoringSettings(preset="nobodys")))
     with pytest.raises(PresetError, match="nobodys"):
         MarketMicrostructureService(Settings(scoring=ScoringSettings(preset="nobodys")))
+
+
+def test_a_transport_that_is_not_installed_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actors.reconnect.find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match=r"updown\[websockets\]"):
+        BackgroundEngine(Settings(feed=FeedSettings(transport=TransportKind.WEBSOCKETS)))
 
 
 # ------------------------------------------------------------------------------------------------------------- close
