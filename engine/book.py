@@ -19,12 +19,14 @@ from typing import Final
 from engine.events import BookSnapshot, Level, LevelChange
 from engine.markets import Market, Outcome, Side
 from engine.signals import BookState
-from engine.units import PRICE_SCALE
+from engine.units import PRICE_SCALE, SIZE_SCALE
 
 MIRROR_SAMPLES: Final = 15
 MIRROR_SAMPLES_NEEDED: Final = 5
 MIRROR_TOLERANCE: Final = 0.05
 """How far from 1 USDC the median of both tokens' mids together may lie (signal definitions 2.1)."""
+
+MICRO_SHARE: Final = 1 / SIZE_SCALE
 
 Top = tuple[int | None, int | None]
 """Best bid and best ask in ticks; ``None`` for an empty side."""
@@ -35,52 +37,68 @@ class _Ladder:
 
     The best price comes last, so a change moves only the levels that are better than it: next to nothing at the touch,
     where the changes are. At most ``PRICE_SCALE − 1`` prices exist.
+
+    Sizes are kept in shares, as the doubles they were read as. A double holds every size the venue knows to less than
+    half a micro-share, so what is read of them is exact, and rounding is done for the few levels that are read.
     """
 
-    __slots__ = ("prices", "sizes")
+    __slots__ = ("_near", "_pressed", "_pressure", "best", "prices", "sizes")
 
     def __init__(self) -> None:
-        self.prices: list[int] = []
-        self.sizes: dict[int, int] = {}
+        self.replace({})
 
-    @property
-    def best(self) -> int | None:
-        return self.prices[-1] if self.prices else None
+    def size(self, price: int | None) -> int:
+        """Micro-shares."""
+        return 0 if price is None else round(self.sizes.get(price, 0.0) * SIZE_SCALE)
 
-    @property
-    def best_size(self) -> int:
-        return self.sizes[self.prices[-1]] if self.prices else 0
+    def replace(self, sizes: dict[int, float]) -> None:
+        """``sizes`` are above 0 and become the ladder's own."""
+        self.sizes = sizes
+        self.prices = sorted(sizes)
+        self.best = self.prices[-1] if sizes else None
+        self._near, self._pressed, self._pressure = 0, (0, 0, 0.0), 0.0
 
-    def replace(self, levels: Iterable[Level]) -> None:
-        self.sizes = {price: size for price, size in levels if size > 0 and 0 < price < PRICE_SCALE}
-        self.prices = sorted(self.sizes)
-
-    def put(self, price: int, size: int) -> None:
-        if size <= 0:
-            if self.sizes.pop(price, None) is not None:
+    def put(self, price: int, shares: float) -> None:
+        """``price`` lies inside (0, ``PRICE_SCALE``); 0 shares remove the level."""
+        sizes = self.sizes
+        if price >= self._near:
+            self._near = 0
+        if shares < MICRO_SHARE and not round(shares * SIZE_SCALE):
+            if sizes.pop(price, None) is not None:
                 del self.prices[bisect_left(self.prices, price)]
-        elif price in self.sizes:
-            self.sizes[price] = size
-        elif 0 < price < PRICE_SCALE:
+                self.best = self.prices[-1] if sizes else None
+            return
+        if price not in sizes:
             insort(self.prices, price)
-            self.sizes[price] = size
+            self.best = self.prices[-1]
+        sizes[price] = shares
+
+    @property
+    def top(self) -> Level | None:
+        return None if self.best is None else (self.best, self.size(self.best))
 
     def walk(self) -> Iterator[Level]:
-        return ((price, self.sizes[price]) for price in reversed(self.prices))
+        return ((price, round(self.sizes[price] * SIZE_SCALE)) for price in reversed(self.prices))
 
     def depth(self, levels: int) -> int:
-        return sum(map(self.sizes.__getitem__, self.prices[-levels:])) if levels > 0 else 0
+        if levels <= 0:
+            return 0
+        return sum([round(self.sizes[price] * SIZE_SCALE) for price in self.prices[-levels:]])
 
     def pressure(self, within_ticks: int, tick: int, decay: float) -> float:
-        if not self.prices:
+        """Remembered until something near the touch changes: most changes are of the other side, or farther away."""
+        best = self.best
+        if best is None:
             return 0.0
-        total, best, fading = 0.0, self.prices[-1], -decay / tick
-        farthest = best - within_ticks * tick
-        for price in reversed(self.prices):
-            if price < farthest:
-                break
-            total += self.sizes[price] * exp(fading * (best - price))
-        return total
+        if not self._near or self._pressed != (within_ticks, tick, decay):
+            self._near, self._pressed = best - within_ticks * tick, (within_ticks, tick, decay)
+            sizes, fading, total = self.sizes, -decay / tick, 0.0
+            for price in reversed(self.prices):
+                if price < self._near:
+                    break
+                total += sizes[price] * exp(fading * (best - price))
+            self._pressure = total
+        return self._pressure
 
 
 class _MirrorGuard:
@@ -108,6 +126,11 @@ class _MirrorGuard:
             self._sums.append(self._half + bid + ask)
             self._half_of = None
 
+    def agree(self) -> None:
+        """Both tokens were restated at once, as exact complements."""
+        self._sums.append(2 * PRICE_SCALE)
+        self._half_of = None
+
     def forget_half(self) -> None:
         self._half_of = None
 
@@ -126,8 +149,10 @@ def _opposite(price: int | None) -> int | None:
     return None if price is None else PRICE_SCALE - price
 
 
-def _in_up_space(outcome: Outcome, top: Top) -> Top:
-    return top if outcome is Outcome.UP else (_opposite(top[1]), _opposite(top[0]))
+def _best_bids(outcome: Outcome, top: Top) -> Top:
+    """Of Up and of Down, as a token's top states them."""
+    own, other = top[0], _opposite(top[1])
+    return (own, other) if outcome is Outcome.UP else (other, own)
 
 
 class Book:
@@ -137,14 +162,16 @@ class Book:
     believed at once, with or without a snapshot, because every message states it anew.
     """
 
-    __slots__ = ("_down", "_mirror", "_synced", "_tick", "_top", "_up")
+    __slots__ = ("_down", "_mirror", "_stated_down", "_stated_up", "_synced", "_tick", "_up")
 
     def __init__(self, market: Market) -> None:
         self._up = _Ladder()
         self._down = _Ladder()
         self._tick = market.tick
         self._synced = False
-        self._top: Top = (None, None)
+        # The best bids of Up and of Down as stated last: like everything else here, an ask is the other one's bid.
+        self._stated_up: int | None = None
+        self._stated_down: int | None = None
         self._mirror = _MirrorGuard()
 
     def snapshot(self, event: BookSnapshot, outcome: Outcome) -> None:
@@ -154,12 +181,33 @@ class Book:
         """
         if event.tick is not None:
             self.tick_size(event.tick)
+        self.replace(
+            outcome,
+            _in_shares(event.bids),
+            _in_shares([(PRICE_SCALE - price, size) for price, size in event.asks]),
+        )
+
+    def replace(self, outcome: Outcome, bids: dict[int, float], opposite: dict[int, float]) -> None:
+        """Replace the whole book by the bids of a token and those of the other one, which are its own asks at 1 − p.
+
+        Shares above 0 by price in ticks inside (0, ``PRICE_SCALE``); the book keeps the dictionaries.
+        """
         own, other = self._ladders(outcome)
-        own.replace(event.bids)
-        other.replace((PRICE_SCALE - price, size) for price, size in event.asks)
+        own.replace(bids)
+        other.replace(opposite)
         self._synced = True
-        self._top = (self.best_bid, self.best_ask)
+        self.repeat(outcome)
+
+    def repeat(self, outcome: Outcome) -> None:
+        """A token's snapshot says again what the levels are."""
+        own, other = self._ladders(outcome)
+        self._stated_up, self._stated_down = self._up.best, self._down.best
         self._mirror.state(outcome, (own.best, _opposite(other.best)))
+
+    def has_tops(self, outcome: Outcome, bid: Level | None, opposite: Level | None) -> bool:
+        """Whether these are a token's best bid and, as the other token's bid, its best ask; ``None`` for none."""
+        own, other = self._ladders(outcome)
+        return own.top == bid and other.top == opposite
 
     def change(self, changes: Iterable[tuple[LevelChange, Outcome]]) -> None:
         """Apply all entries of one message, then take over the top it states.
@@ -172,15 +220,33 @@ class Book:
                 self._place(change, outcome)
             if change.best_bid is not None or change.best_ask is not None:
                 stated[outcome] = (change.best_bid, change.best_ask)
+        if len(stated) > 1:
+            self._mirror.forget_half()
         for outcome, top in stated.items():
             self._mirror.state(outcome, top)
         said = Outcome.UP if Outcome.UP in stated else Outcome.DOWN
-        self._top = _in_up_space(said, stated[said]) if stated else (self.best_bid, self.best_ask)
+        self._stated_up, self._stated_down = (
+            _best_bids(said, stated[said]) if stated else (self._up.best, self._down.best)
+        )
+
+    def set_level(self, of_up: bool, price: int, shares: float, up_bid: int | None, down_bid: int | None) -> None:
+        """A bid of Up or of Down that both tokens' entries of one message name alike, and the best bids they state.
+
+        It is what ``change`` makes of two entries that mirror each other, at once. Prices in ticks, 0 shares remove
+        the level, ``None`` is an empty side.
+        """
+        if self._synced:
+            (self._up if of_up else self._down).put(price, shares)
+        self._stated_up, self._stated_down = up_bid, down_bid
+        if up_bid is not None and down_bid is not None and up_bid + down_bid < PRICE_SCALE:
+            self._mirror.agree()
+        else:
+            self._mirror.forget_half()
 
     def top(self, outcome: Outcome, best_bid: int | None, best_ask: int | None) -> None:
         """Take over the top that the venue states for one token, in that token's prices."""
         self._mirror.state(outcome, (best_bid, best_ask))
-        self._top = _in_up_space(outcome, (best_bid, best_ask))
+        self._stated_up, self._stated_down = _best_bids(outcome, (best_bid, best_ask))
 
     def tick_size(self, tick: int) -> bool:
         """Set the price step; ``True`` if it really changed, and then the book is dropped until the next snapshot.
@@ -195,10 +261,10 @@ class Book:
 
     def invalidate(self) -> None:
         """Drop everything the venue said of levels and tops: after a gap nothing of it can be trusted."""
-        self._up.replace(())
-        self._down.replace(())
+        self._up.replace({})
+        self._down.replace({})
         self._synced = False
-        self._top = (None, None)
+        self._stated_up = self._stated_down = None
         self._mirror.forget_half()
 
     @property
@@ -210,6 +276,14 @@ class Book:
         if bid is None or ask is None:
             return BookState.EMPTY if bid is ask else BookState.ONE_SIDED
         return BookState.CLEAN if bid < ask else BookState.CROSSED
+
+    @property
+    def sound(self) -> bool:
+        """Whether the levels may be believed: known, not crossed, and as the top stated last has them."""
+        up, down = self._up.best, self._down.best
+        if not self._synced or self._stated_up != up or self._stated_down != down:
+            return False
+        return up is None or down is None or up + down < PRICE_SCALE
 
     @property
     def tick(self) -> int:
@@ -229,12 +303,12 @@ class Book:
     @property
     def best_bid_size(self) -> int:
         """Micro-shares at the best bid of the levels, 0 when there is none."""
-        return self._up.best_size
+        return self._up.size(self._up.best)
 
     @property
     def best_ask_size(self) -> int:
         """Micro-shares at the best ask of the levels, 0 when there is none."""
-        return self._down.best_size
+        return self._down.size(self._down.best)
 
     @property
     def diverged(self) -> bool:
@@ -242,7 +316,7 @@ class Book:
 
         For a moment that is the order of arrival; for long it is a lost delta.
         """
-        return self._synced and self._top != (self.best_bid, self.best_ask)
+        return self._synced and (self._stated_up != self._up.best or self._stated_down != self._down.best)
 
     @property
     def mirror_sum_off(self) -> bool:
@@ -257,12 +331,11 @@ class Book:
 
         ``None`` unless 0 < bid < ask < 1. Both sizes are 0 unless the levels know both.
         """
-        bid, ask = self._top
-        if bid is None or ask is None or not 0 < bid < ask < PRICE_SCALE:
+        up, down = self._stated_up, self._stated_down
+        if up is None or down is None or up <= 0 or down <= 0 or up + down >= PRICE_SCALE:
             return None
-        bid_size = self._up.sizes.get(bid, 0)
-        ask_size = self._down.sizes.get(PRICE_SCALE - ask, 0)
-        return (bid, ask, bid_size, ask_size) if bid_size and ask_size else (bid, ask, 0, 0)
+        bid_size, ask_size = self._up.size(up), self._down.size(down)
+        return (up, PRICE_SCALE - down, *((bid_size, ask_size) if bid_size and ask_size else (0, 0)))
 
     def depth(self, levels: int) -> tuple[int, int]:
         """Micro-shares in the first ``levels`` occupied levels of Up's bids and asks."""
@@ -271,8 +344,8 @@ class Book:
     def pressure(self, within_ticks: int, decay: float) -> tuple[float, float]:
         """``(B, A)`` of signal definitions 2.7: Σ size·exp(−decay·k) over levels up to ``within_ticks`` from the touch.
 
-        ``k`` is the distance from the own side's touch in steps of the market's tick, sizes are micro-shares; the
-        definition takes 5 ticks and a decay of ½. Meaningless unless ``state`` is ``CLEAN``.
+        ``k`` is the distance from the own side's touch in steps of the market's tick, sizes are shares; the definition
+        takes 5 ticks and a decay of ½. Meaningless unless ``state`` is ``CLEAN``.
         """
         return (
             self._up.pressure(within_ticks, self._tick, decay),
@@ -290,4 +363,11 @@ class Book:
     def _place(self, change: LevelChange, outcome: Outcome) -> None:
         is_bid = change.side is Side.BUY
         ladder = self._up if (outcome is Outcome.UP) is is_bid else self._down
-        ladder.put(change.price if is_bid else PRICE_SCALE - change.price, change.size)
+        price = change.price if is_bid else PRICE_SCALE - change.price
+        if 0 < price < PRICE_SCALE:
+            ladder.put(price, change.size / SIZE_SCALE)
+
+
+def _in_shares(levels: Iterable[Level]) -> dict[int, float]:
+    later = {price: size / SIZE_SCALE for price, size in levels if 0 < price < PRICE_SCALE}
+    return {price: shares for price, shares in later.items() if shares > 0}

@@ -55,6 +55,8 @@ _TRANSITIONS: Final[Mapping[FeedState, Mapping[_Input, FeedState]]] = {
 }
 """Silence is not remembered but found when asked, so ``STALE`` is left by the same rows as ``LIVE``."""
 
+_LIVE: Final = FeedState.LIVE
+
 _CONNECTED_STATES: Final = frozenset({FeedState.SUBSCRIBED, FeedState.LIVE})
 
 
@@ -96,15 +98,21 @@ class Coverage:
 
     def event(self, at_ns: int) -> None:
         """An application event came in; without a socket it vouches for nothing and is no event."""
-        if not self.connected_now:
+        live = self._state is _LIVE
+        if not (live or self.connected_now):
             return
-        self._note_silence(at_ns)
+        before_ns = self.last_event_ns or 0
+        silence_ns, silences = at_ns - before_ns, self._silences
+        while silences and silences[-1][1] - silences[-1][0] <= silence_ns:
+            silences.pop()
+        silences.append((before_ns, at_ns))
+        self.last_event_ns = at_ns
         until_ns = at_ns + self._stale_after_ns
-        if self._state is FeedState.LIVE and at_ns <= self._spans[-1].end_ns:
+        if live and at_ns <= self._spans[-1].end_ns:
             self._spans[-1].end_ns = until_ns
         else:
             self._spans.append(_Span(at_ns, until_ns))
-        self._step(_Input.EVENT)
+            self._step(_Input.EVENT)
 
     def disconnected(self, at_ns: int) -> None:
         """The socket is gone, or could not be had."""
@@ -171,10 +179,3 @@ class Coverage:
         span.end_ns = min(span.end_ns, at_ns)
         if span.end_ns <= span.start_ns:
             self._spans.pop()
-
-    def _note_silence(self, at_ns: int) -> None:
-        before_ns = 0 if self.last_event_ns is None else self.last_event_ns
-        while self._silences and self._silences[-1][1] - self._silences[-1][0] <= at_ns - before_ns:
-            self._silences.pop()
-        self._silences.append((before_ns, at_ns))
-        self.last_event_ns = at_ns

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from engine.book import Book
+from engine.busy import BookMessage, ChangeMessage, read
 from engine.coverage import Coverage
 from engine.errors import WireError
 from engine.events import (
@@ -26,11 +27,15 @@ from engine.events import (
     UnknownEvent,
 )
 from engine.features import Features
-from engine.markets import Market, Outcome
+from engine.markets import Market, Outcome, Side
 from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
+from engine.shapes import price_step
 from engine.signals import BookState
+from engine.units import PRICE_SCALE
 from engine.window import TradeWindow
 from engine.wire import decode
+
+_BUY = Side.BUY
 
 PRESSURE_TICKS = 5
 PRESSURE_DECAY = 0.5
@@ -58,6 +63,7 @@ class Intake:
         self.fault: str | None = None
         self.unclean_since_ns: int | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
+        self._pair: BookMessage | None = None
         self._wants_features = wants_features
         self._wants_pressure = wants_pressure
 
@@ -109,23 +115,102 @@ class Intake:
         self._lose_book(record.at_ns)
 
     def _lose_book(self, at_ns: int) -> None:
+        self._pair = None
         self.features.gap(at_ns)
         self.unclean_since_ns = at_ns
         if self.book is not None:
             self.book.invalidate()
 
     def _frame(self, record: Frame) -> None:
+        self.frame(record.at_ns, record.text)
+
+    def frame(self, at_ns: int, text: str) -> None:
+        """Take one text of the venue in."""
         self.messages += 1
+        message = read(text)
+        if type(message) is ChangeMessage:
+            heard = self._both_changed(message, at_ns) or self._patient(text, at_ns)
+        elif type(message) is BookMessage:
+            heard = self._book(message, at_ns)
+            if heard is None:
+                heard = self._patient(text, at_ns)
+        else:
+            heard = self._patient(text, at_ns)
+        if heard:
+            self.coverage.event(at_ns)
+
+    def _patient(self, text: str, at_ns: int) -> bool:
+        """Take in any text, and count what cannot be used; whether something of it was ours."""
         try:
-            events = decode(record.text)
+            events = decode(text)
         except WireError as error:
             self.malformed += error.malformed
             events = error.events
+        self._pair = None
         heard = False
         for event in events:
-            heard |= _EVENTS[type(event)](self, event, record.at_ns)
-        if heard:
-            self.coverage.event(record.at_ns)
+            heard |= _EVENTS[type(event)](self, event, at_ns)
+        return heard
+
+    def _both_changed(self, message: ChangeMessage, at_ns: int) -> bool:
+        """Take in what nine messages of ten are, and say whether this is one.
+
+        One level of our book and its top, as both tokens show them; nothing is done with any other message.
+        """
+        market, book, rows = self.market, self.book, message.price_changes
+        if market is None or book is None or message.market != market.condition_id or len(rows) != 2:
+            return False
+        up, down = rows
+        if up.asset_id != market.up_asset_id:
+            up, down = down, up
+        up_bid, down_bid, price = up.best_bid, down.best_bid, up.price
+        if (
+            up.asset_id != market.up_asset_id
+            or down.asset_id != market.down_asset_id
+            or price + down.price != PRICE_SCALE
+            or up.size != down.size
+            or up.side is down.side
+            or up_bid + down.best_ask != PRICE_SCALE
+            or down_bid + up.best_ask != PRICE_SCALE
+            or up_bid == PRICE_SCALE
+            or down_bid == PRICE_SCALE
+        ):
+            return False
+        of_up = up.side is _BUY
+        book.set_level(of_up, price if of_up else down.price, up.size, up_bid or None, down_bid or None)
+        self._pair = None
+        heard_ns = self.heard_ns
+        heard_ns[market.up_asset_id] = at_ns
+        heard_ns[market.down_asset_id] = at_ns
+        self._book_moved(book, at_ns)
+        return True
+
+    def _book(self, message: BookMessage, at_ns: int) -> bool | None:
+        """Take a snapshot in; ``None`` when the patient way must tell what is wrong with it.
+
+        After a trade the venue sends the book of both tokens. The second one is the first one mirrored, so that its
+        levels are not read when its stamp, its length and its best levels say that it is.
+        """
+        market, book, first = self.market, self.book, self._pair
+        outcome = None if market is None else market.outcome_of(message.asset_id)
+        if market is None or book is None or outcome is None or message.market != market.condition_id:
+            return None
+        try:
+            repeated = first is not None and message.mirrors(first) and book.has_tops(outcome, *message.tops())
+            if repeated:
+                book.repeat(outcome)
+            else:
+                ladders = message.ladders()
+                tick = price_step(message.tick_size) if message.tick_size else None
+                if tick is not None and book.tick_size(tick):
+                    self.features.tick_size(tick)
+                book.replace(outcome, *ladders)
+        except (ValueError, RecursionError):
+            return None
+        self._pair = message
+        self.heard_ns[message.asset_id] = at_ns
+        self._book_moved(book, at_ns)
+        return True
 
     def _outcome(self, market_id: str, asset_id: str, at_ns: int) -> Outcome | None:
         """What an event is about, its token noted as heard; ``None``, and counted, if it is none of ours."""
@@ -209,7 +294,7 @@ class Intake:
     def _book_moved(self, book: Book, at_ns: int) -> None:
         if self._wants_features:
             self._keep_features(book, at_ns)
-        if book.state not in _BROKEN and not book.diverged:
+        if book.sound:
             self.unclean_since_ns = None
         elif self.unclean_since_ns is None:
             self.unclean_since_ns = at_ns
@@ -227,8 +312,6 @@ class Intake:
         else:
             self.features.no_pressure(at_ns)
 
-
-_BROKEN = (BookState.UNSYNCED, BookState.CROSSED)
 
 _RECORDS: Mapping[type, Callable[[Intake, Any], None]] = {
     MarketUpdated: Intake._updated,

@@ -17,7 +17,7 @@ from engine.features import MarketView
 from engine.intake import Intake
 from engine.markets import Market, MarketPhase, Target, phase_of
 from engine.presets import Preset
-from engine.records import Record, Unfollowed
+from engine.records import Frame, Record, Unfollowed
 from engine.scoring import Scorer, Scores
 from engine.settings import ScoringSettings
 from engine.signals import (
@@ -116,13 +116,18 @@ class MarketPipeline:
 
     def receive(self, record: Record) -> list[MarketSignals]:
         """Fire every deadline up to the record's time, then take the record in."""
+        at_ns = record.at_ns
         if self.ended:
             raise RecordError(f"a record after the end of {self.target.key}")
-        if record.at_ns < self._now_ns:
-            raise RecordError(f"a record of {self.target.key} is {self._now_ns - record.at_ns} ns in the past")
-        signals = self.advance(record.at_ns)
-        self.intake.apply(record)
-        self.ended = isinstance(record, Unfollowed)
+        if at_ns < self._now_ns:
+            raise RecordError(f"a record of {self.target.key} is {self._now_ns - at_ns} ns in the past")
+        signals = self.advance(at_ns) if at_ns >= self._deadline_ns else []
+        self._now_ns = at_ns
+        if type(record) is Frame:
+            self.intake.frame(at_ns, record.text)
+        else:
+            self.intake.apply(record)
+            self.ended = type(record) is Unfollowed
         return signals
 
     def advance(self, now_ns: int) -> list[MarketSignals]:

@@ -99,7 +99,6 @@ class FeedSettings:
     idle_s: float = field(default=30.0, validator=[gt(0), le(600.0)])
     resync_s: float = field(default=5.0, validator=[gt(0), le(60.0)])
     message_bytes: int = field(default=1 << 20, validator=[ge(1 << 12), le(1 << 24)])
-    queue_size: int = field(default=4096, validator=[ge(16), le(1 << 20)])
     backoff_base_s: float = field(default=0.5, validator=[gt(0), le(60.0)])
     backoff_cap_s: float = field(default=30.0, validator=[gt(0), le(900.0)])
     backoff_reset_s: float = field(default=30.0, validator=[ge(0), le(3600.0)])

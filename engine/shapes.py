@@ -36,6 +36,9 @@ from engine.units import MAX_SHARES, PRICE_SCALE, PRICE_TABLE, SIZE_SCALE, price
 MAX_MEMBERS: Final = 10_000
 """Most members of any array."""
 
+MAX_FRAME_BYTES: Final = 1 << 20
+MAX_TEXT_BYTES: Final = 1 << 12
+
 _REMEMBERED_IDS: Final = 4096
 
 
@@ -101,24 +104,43 @@ def venue_ms(text: str) -> int:
     return value // next(divisor for bound, divisor in _STAMP_DIVISORS if value < bound)
 
 
-def _price_step(text: str) -> int:
+def price_step(text: str) -> int:
+    """Ticks of a price step; raises ``ValueError`` unless it lies inside (0, 1) and divides 1 USDC."""
     ticks = _LEVEL_PRICES[text]
     if PRICE_SCALE % ticks:
         raise ValueError(f"not a price step: {text!r}")
     return ticks
 
 
+def may_hold_long_text(text: str) -> bool:
+    """Whether an ASCII frame is too long, or holds more characters between two quotation marks than a text may.
+
+    It leaps from mark to mark, as far as a text may reach, and so looks at next to nothing of an ordinary frame. An
+    escaped mark would mislead it: a frame with any escape counts as well.
+    """
+    if len(text) > MAX_FRAME_BYTES or "\\" in text:
+        return True
+    reach = MAX_TEXT_BYTES
+    while reach < len(text):
+        mark = text.rfind('"', reach - MAX_TEXT_BYTES, reach + 1)
+        if mark < 0:
+            return True
+        reach = mark + 1 + MAX_TEXT_BYTES
+    return False
+
+
 # A double holds a billion shares to six decimals with less than half a micro-share of error: rounding is exact.
 _UNITS_PER_SHARE: Final = float(SIZE_SCALE)
 
-_Size = Annotated[float, Meta(ge=0, le=MAX_SHARES)]
+Size = Annotated[float, Meta(ge=0, le=MAX_SHARES)]
+"""Shares, as a double."""
 
 
 class LevelShape(Struct, gc=False, kw_only=True, forbid_unknown_fields=True):
     """One level of a snapshot."""
 
     price: str
-    size: _Size
+    size: Size
 
 
 class ChangeShape(LevelShape, gc=False, kw_only=True, forbid_unknown_fields=True):
@@ -158,7 +180,7 @@ class BookShape(_Message, tag="book"):
             asks=_levels(self.asks),
             venue_ms=venue_ms(self.timestamp),
             hash=self.hash,
-            tick=_price_step(self.tick_size) if self.tick_size else None,
+            tick=price_step(self.tick_size) if self.tick_size else None,
         )
 
 
@@ -196,7 +218,7 @@ class LastTradePriceShape(_Message, tag="last_trade_price"):
 
     asset_id: str
     price: str
-    size: _Size
+    size: Size
     side: Side | None = None
     fee_rate_bps: str = ""
     transaction_hash: str = ""
@@ -229,7 +251,7 @@ class TickSizeChangeShape(_Message, tag="tick_size_change"):
         return TickSizeChange(
             market=condition_id(self.market),
             asset_id=asset_id(self.asset_id),
-            new_tick=_price_step(self.new_tick_size),
+            new_tick=price_step(self.new_tick_size),
             venue_ms=venue_ms(self.timestamp),
         )
 

@@ -21,16 +21,25 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from engine.busy import read
 from engine.errors import WireError
 from engine.events import Answer, Event, TextAnswer, UnknownEvent
-from engine.shapes import MAX_MEMBERS, ROW_SHAPES, SHAPES, BusyShape, PriceChangeShape, asset_id
+from engine.shapes import (
+    MAX_FRAME_BYTES,
+    MAX_MEMBERS,
+    MAX_TEXT_BYTES,
+    ROW_SHAPES,
+    SHAPES,
+    BusyShape,
+    PriceChangeShape,
+    asset_id,
+    may_hold_long_text,
+)
 
 PING: Final = "PING"
 """The heartbeat: a text frame every ten seconds, never the first frame of a connection."""
 
-MAX_FRAME_BYTES: Final = 1 << 20
 MAX_PROSE_BYTES: Final = 1 << 16
-MAX_TEXT_BYTES: Final = 1 << 12
 MAX_COMMAS: Final = 100_000
 MAX_DEPTH: Final = 16
 MAX_INTEGER: Final = 10**20 - 1
@@ -69,8 +78,17 @@ def decode(text: str) -> tuple[Event, ...]:
     Raises :class:`WireError` and nothing else, whatever the text. When some elements of an array are malformed, the
     error carries the intact events and the count of the others; an error about the whole frame carries no events.
     """
-    events = _documented(text)
+    events = _busy(text) or _documented(text)
     return _tolerated(text) if events is None else events
+
+
+def _busy(text: str) -> tuple[Event] | None:
+    """The event of a frame of one of the two busiest types exactly as documented today, ``None`` for any other."""
+    message = read(text)
+    try:
+        return None if message is None else (message.event(),)
+    except (ValueError, RecursionError):
+        return None
 
 
 _decode_busy: Final = msgspec.json.Decoder[Any](BusyShape | list[BusyShape], strict=False).decode
@@ -78,7 +96,7 @@ _decode_busy: Final = msgspec.json.Decoder[Any](BusyShape | list[BusyShape], str
 
 def _documented(text: str) -> tuple[Event, ...] | None:
     """The events of a frame exactly as documented today, ``None`` for any other frame, malformed ones included."""
-    if not text.isascii() or (len(text) > MAX_TEXT_BYTES and _may_hold_long_text(text)):
+    if not text.isascii() or (len(text) > MAX_TEXT_BYTES and may_hold_long_text(text)):
         return None
     try:
         message: BusyShape | list[BusyShape] = _decode_busy(text)
@@ -87,23 +105,6 @@ def _documented(text: str) -> tuple[Event, ...] | None:
         return (message.event(),)
     except (ValueError, RecursionError):
         return None
-
-
-def _may_hold_long_text(text: str) -> bool:
-    """Whether an ASCII frame is too long, or holds more characters between two quotation marks than a text may.
-
-    It leaps from mark to mark, as far as a text may reach, and so looks at next to nothing of an ordinary frame. An
-    escaped mark would mislead it: a frame with any escape counts as well.
-    """
-    if len(text) > MAX_FRAME_BYTES or "\\" in text:
-        return True
-    reach = MAX_TEXT_BYTES
-    while reach < len(text):
-        mark = text.rfind('"', reach - MAX_TEXT_BYTES, reach + 1)
-        if mark < 0:
-            return True
-        reach = mark + 1 + MAX_TEXT_BYTES
-    return False
 
 
 _ANSWERS: Final = {answer.value: (TextAnswer(answer=answer),) for answer in Answer}

@@ -15,7 +15,7 @@ from engine.book import Book
 from engine.events import BookSnapshot, Level, LevelChange
 from engine.markets import Market, Outcome, Side
 from engine.signals import BookState
-from engine.units import PRICE_SCALE
+from engine.units import PRICE_SCALE, SIZE_SCALE
 
 UP, DOWN = Outcome.UP, Outcome.DOWN
 MARKET = Market(condition_id="0x" + "ab" * 32, up_asset_id="1111", down_asset_id="2222")
@@ -173,7 +173,7 @@ class NaiveBook:
         bids, asks = self.levels(UP)
         return tuple(
             sum(
-                size * exp(-abs(price - side[0][0]) / self.tick / 2)
+                size / SIZE_SCALE * exp(-abs(price - side[0][0]) / self.tick / 2)
                 for price, size in side
                 if abs(price - side[0][0]) <= 5 * self.tick
             )
@@ -456,8 +456,8 @@ def test_an_impossible_tick_changes_nothing(tick: int) -> None:
 def test_pressure_reaches_five_steps_from_each_touch_and_fades_by_the_market_s_tick() -> None:
     bids = [(4800, 100), (4600, 10), (4300, 1), (4200, 1_000_000)]
     book = synced(bids, [(5200, 7)])
-    assert book.pressure(5, 0.5) == (100 + 10 * exp(-1.0) + exp(-2.5), 7.0)
-    assert synced(bids, [(5200, 7)], tick=1000).pressure(5, 0.0) == (1_000_111.0, 7.0)
+    assert book.pressure(5, 0.5) == pytest.approx((1e-4 + 1e-5 * exp(-1.0) + 1e-6 * exp(-2.5), 7e-6))
+    assert synced(bids, [(5200, 7)], tick=1000).pressure(5, 0.0) == pytest.approx((1.000_111, 7e-6))
 
 
 def test_depth_sums_occupied_levels_only() -> None:

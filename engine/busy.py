@@ -1,0 +1,212 @@
+"""The two messages that make up the traffic, read straight into ticks: level changes, and books after a trade.
+
+A frame that ends as the venue ends these is decoded without looking for its type first, prices become ticks inside the
+decoder, and the levels of a book stay unread until somebody needs them. Only frames exactly as documented today are
+read here, to the last field; ``read`` answers ``None`` for all others, which :mod:`engine.wire` reads with patience.
+
+What is read here is not judged to the end: the ids are any texts until ``event()`` looks at them, and levels are only
+known to be JSON until ``ladders()`` or ``event()`` reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from engine.events import BookSnapshot, Level, LevelChange, PriceChange
+from engine.markets import Side
+from engine.shapes import (
+    MAX_MEMBERS,
+    MAX_TEXT_BYTES,
+    Size,
+    asset_id,
+    condition_id,
+    may_hold_long_text,
+    price_step,
+    venue_ms,
+)
+from engine.units import PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
+
+_CHANGE_END: Final = '"event_type":"price_change"}'
+_BOOK_END: Final = '"event_type":"book"}'
+
+_UNITS_PER_SHARE: Final = float(SIZE_SCALE)
+_MICRO_SHARE: Final = 1 / SIZE_SCALE
+
+_SHORT: Final = MAX_TEXT_BYTES // 4
+"""Characters of a frame in which no text can be too long, whatever the characters."""
+
+
+def _texts_of(table: Mapping[str, int]) -> Any:
+    """A type whose values the decoder finds in a table, by their texts, without making a string of any.
+
+    For the decoder an enumeration is this mapping from texts to whatever they stand for; here, to integers.
+    """
+    texts = Enum("texts", {"any": ""})
+    texts._value2member_map_ = dict(table)  # type: ignore[attr-defined]
+    return texts
+
+
+_INSIDE: Final = {text: ticks for text, ticks in PRICE_TABLE.items() if 0 < ticks < PRICE_SCALE}
+
+if TYPE_CHECKING:
+    LevelTicks = int
+    OppositeTicks = int
+    TopTicks = int
+else:
+    LevelTicks = _texts_of(_INSIDE)
+    OppositeTicks = _texts_of({text: PRICE_SCALE - ticks for text, ticks in _INSIDE.items()})
+    TopTicks = _texts_of(PRICE_TABLE)
+
+
+class ChangeRow(Struct, gc=False, forbid_unknown_fields=True):
+    """One entry of a level change; prices in ticks, ``size`` in shares, a stated top of 0 or 1 USDC for an empty side.
+
+    Fields stand in the venue's order, which is the fastest.
+    """
+
+    asset_id: str
+    price: LevelTicks
+    size: Size
+    side: Side
+    hash: str
+    best_bid: TopTicks
+    best_ask: TopTicks
+
+
+class ChangeMessage(Struct, gc=False, forbid_unknown_fields=True):
+    """A ``price_change`` as documented today."""
+
+    market: str
+    price_changes: list[ChangeRow]
+    timestamp: str
+    event_type: str
+
+    def event(self) -> PriceChange:
+        """The message as a value. Raises ``ValueError`` for an id that is none."""
+        changes = [
+            LevelChange(
+                asset_id=asset_id(row.asset_id),
+                side=row.side,
+                price=row.price,
+                size=round(row.size * _UNITS_PER_SHARE),
+                best_bid=row.best_bid if 0 < row.best_bid < PRICE_SCALE else None,
+                best_ask=row.best_ask if 0 < row.best_ask < PRICE_SCALE else None,
+            )
+            for row in self.price_changes
+        ]
+        return PriceChange(market=condition_id(self.market), changes=tuple(changes), venue_ms=venue_ms(self.timestamp))
+
+
+class _Row(Struct, gc=False, forbid_unknown_fields=True):
+    price: LevelTicks
+    size: Size
+
+
+class _OppositeRow(Struct, gc=False, forbid_unknown_fields=True):
+    price: OppositeTicks
+    size: Size
+
+
+_read_rows: Final = Decoder(list[_Row], strict=False).decode
+_read_opposite_rows: Final = Decoder(list[_OppositeRow], strict=False).decode
+
+Ladder = dict[int, float]
+"""Shares by price in ticks, in the order of the message."""
+
+
+class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
+    """A ``book`` as documented today, its levels unread."""
+
+    market: str
+    asset_id: str
+    timestamp: str
+    hash: str
+    bids: Raw
+    asks: Raw
+    event_type: str
+    tick_size: str = ""
+    last_trade_price: str = ""
+
+    def event(self) -> BookSnapshot:
+        """The message as a value. Raises ``ValueError`` for ids and levels that are none."""
+        bids, opposite = self.ladders()
+        return BookSnapshot(
+            market=condition_id(self.market),
+            asset_id=asset_id(self.asset_id),
+            bids=tuple([(price, _units(size)) for price, size in bids.items()]),
+            asks=tuple([(PRICE_SCALE - price, _units(size)) for price, size in opposite.items()]),
+            venue_ms=venue_ms(self.timestamp),
+            hash=self.hash,
+            tick=price_step(self.tick_size) if self.tick_size else None,
+        )
+
+    def ladders(self) -> tuple[Ladder, Ladder]:
+        """The bids of this token, and its asks as the bids of the other one. Raises ``ValueError``.
+
+        Of two levels at one price the later one counts, and a size of 0 removes the level.
+        """
+        bids, asks = _read_rows(self.bids), _read_opposite_rows(self.asks)
+        if len(bids) > MAX_MEMBERS or len(asks) > MAX_MEMBERS:
+            raise ValueError(f"more than {MAX_MEMBERS} levels")
+        return (
+            _without_nothing({row.price: row.size for row in bids}),
+            _without_nothing({row.price: row.size for row in asks}),
+        )
+
+    def tops(self) -> tuple[Level | None, Level | None]:
+        """Price and micro-shares of the last bid and the last ask, which are the best ones as the venue sorts them.
+
+        ``None`` for an empty side; an ask comes as the other token's bid. Raises ``ValueError``.
+        """
+        return _last(self.bids, _read_rows), _last(self.asks, _read_opposite_rows)
+
+    def mirrors(self, other: BookMessage) -> bool:
+        """Whether it could be the other token's view of the same book: of one stamp, and each side as long."""
+        return (
+            self.asset_id != other.asset_id
+            and self.timestamp == other.timestamp
+            and not self.tick_size
+            and len(memoryview(self.bids)) == len(memoryview(other.asks))
+            and len(memoryview(self.asks)) == len(memoryview(other.bids))
+        )
+
+
+def _units(size: float) -> int:
+    return round(size * _UNITS_PER_SHARE)
+
+
+def _without_nothing(ladder: Ladder) -> Ladder:
+    """Without the levels of less than half a micro-share, which are none."""
+    if ladder and min(ladder.values()) < _MICRO_SHARE:
+        return {price: size for price, size in ladder.items() if _units(size)}
+    return ladder
+
+
+def _last(levels: Raw, read: Callable[[bytes], list[Any]]) -> Level | None:
+    text = bytes(levels)
+    begin = text.rfind(b"{")
+    if begin < 0:
+        return None
+    (row,) = read(b"[" + text[begin:])
+    return row.price, _units(row.size)
+
+
+_read_change: Final = Decoder(ChangeMessage, strict=False).decode
+_read_book: Final = Decoder(BookMessage, strict=False).decode
+
+
+def read(text: str) -> ChangeMessage | BookMessage | None:
+    """The message of a frame of one of the two types exactly as documented today, ``None`` for any other frame."""
+    try:
+        if text.endswith(_CHANGE_END):
+            return _read_change(text) if len(text) <= _SHORT else None
+        if text.endswith(_BOOK_END):
+            return _read_book(text) if text.isascii() and not may_hold_long_text(text) else None
+    except (ValueError, RecursionError):
+        pass
+    return None
