@@ -1,13 +1,15 @@
 """The market actor: one per followed target; owns its pipeline and its connection, and emits through its seat.
 
-One task owns the pipeline. Everything reaches it through one bounded inbox, already stamped; on each wake-up it takes
-the whole inbox in, then fires what is due. A slow moment therefore changes no signal, only when it is seen.
+What the socket brings is taken in by the connection's own task, a whole wake-up's worth in one synchronous call with
+one time. The actor's task wakes for deadlines and for what others tell it; that waits in an inbox, stamped, and goes
+in before anything later does. Both run on one thread and nothing in between waits, so the pipeline sees one order, and
+a slow moment changes no signal, only when it is seen.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 from attrs import define, field, frozen
@@ -15,8 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from actors.clock import Clock
 from actors.faults import FaultKind
-from actors.mailbox import Mailbox, Overflow
-from actors.reconnect import Reconnector
+from actors.reconnect import Listener, Reconnector
 from actors.seat import Seat
 from engine.markets import Market, MarketPhase, phase_of
 from engine.pipeline import MarketPipeline
@@ -34,14 +35,17 @@ from engine.settings import FeedSettings
 from engine.signals import FeedState, MarketSignals
 from engine.units import to_ns, to_seconds
 
-CONTROL_ROOM = 256
-"""Room in the inbox for what must never be refused because frames filled it."""
+INBOX_RECORDS = 64
+"""News of a market that may wait; beyond that the oldest is dropped, for only the newest holds."""
 
-BATCH_RECORDS = 64
-"""Records taken in between two looks at the rest of the world."""
+INBOX_ASKS = 256
+"""Requests that may wait; beyond that they are answered neutrally at once."""
 
 RESYNC_PAUSE_S = 30.0
 """A bad book calls for a new socket at most this often: if a fresh one does not mend it, a fresher one will not."""
+
+LOOK_S = 1.0
+"""The feed is looked after at most this often between deadlines."""
 
 OVER = (MarketPhase.CLOSED, MarketPhase.RESOLVED)
 
@@ -68,7 +72,7 @@ class MarketTools:
 
     clock: Clock
     new_pipeline: Callable[[Seat, int], MarketPipeline]
-    new_reconnector: Callable[[Seat, Callable[[Record], bool]], Reconnector]
+    new_reconnector: Callable[[Seat, Listener], Reconnector]
     refresh: Callable[[str], None]
     feed: FeedSettings
     log: FilteringBoundLogger
@@ -82,20 +86,24 @@ class MarketActor:
         self._seat = seat
         self._tools = tools
         self._clock = tools.clock
-        self._inbox: Mailbox[Record | Ask] = Mailbox(
-            tools.feed.queue_size + CONTROL_ROOM, Overflow.REFUSE, name=f"market:{seat.target.key}"
-        )
         self._log = tools.log.bind(market=seat.target.key, series=seat.target.series)
-        self._reconnector = tools.new_reconnector(seat, self._put)
+        self._inbox: deque[Record] = deque(maxlen=INBOX_RECORDS)
+        self._asked: list[Ask] = []
+        self._bell = trio.Event()
+        self._closed = False
+        self._failure: Exception | None = None
+        self._reconnector = tools.new_reconnector(seat, self)
         self._followed_ns = seat.occupy(self._clock.now_ns())
         self._pipeline = tools.new_pipeline(seat, self._followed_ns)
-        self._taken: deque[Record | Ask] = deque()
-        self._asked: list[Ask] = []
+        self._known: Market | None = None
         self._connection: trio.CancelScope | None = None
         self._subscribed: tuple[str, ...] = ()
         self._may_resync_ns = 0
+        start_ns = seat.target.start_ns
+        rolls = start_ns is not None and seat.followed_ns < start_ns and seat.opening_gap_s is None
+        self._opening_ns = start_ns if rolls else None
 
-    # Called by others, never waiting.
+    # Called by others, who never wait and never hear of what goes wrong in here.
 
     def learn(self, market: Market | None) -> None:
         """Take in what the venue's metadata say (the seat keeps it for whoever comes next)."""
@@ -109,28 +117,67 @@ class MarketActor:
 
     def ask(self, request: Ask) -> None:
         """Answer with the signal of this instant, soon."""
-        reason = "no_answer" if self._crowded else "actor_down"
-        if self._crowded or not self._offer(request):
+        if self._closed or len(self._asked) >= INBOX_ASKS:
+            reason = "actor_down" if self._closed else "no_answer"
             request.reply(self._seat.neutral(self._clock.now_ns(), reason))
+        else:
+            self._asked.append(request)
+            self._bell.set()
 
     def stop(self) -> None:
         """Finish what is due and end."""
         self._put(Unfollowed(at_ns=self._clock.now_ns()))
+        self._closed = True
 
     @property
     def feed_state(self) -> FeedState:
         """How the feed stands now."""
         return self._pipeline.feed_state(self._clock.now_ns())
 
+    # Called by the connection's task (``Listener``).
+
+    def connected(self, epoch: int) -> None:
+        """Take in that a socket is up."""
+        self._seat.epoch = epoch
+        self._hear([Connected(at_ns=self._clock.now_ns(), epoch=epoch)])
+
+    def deliver(self, texts: Sequence[str]) -> int:
+        """Take in the messages of one wake-up, in order; answers the time that all of them have."""
+        now_ns = self._clock.now_ns()
+        self._hear([Frame(at_ns=now_ns, text=text) for text in texts])
+        if self._opening_ns is not None:
+            self._watch_opening(now_ns)
+        if self._pipeline.intake.market is not self._known:
+            self._bell.set()
+        return now_ns
+
+    def disconnected(self, epoch: int, reason: str) -> None:
+        """Take in that a socket is gone, or could not be had."""
+        self._seat.last_fault = reason
+        self._hear([Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=reason)])
+        if self._seat.target.series is None:
+            self._tools.refresh(self._seat.target.key)
+
+    def _hear(self, records: Sequence[Record]) -> None:
+        # What the pipeline raises is this actor's crash, not the peer's fault: its own task raises it, and at once.
+        if self._failure is None:
+            try:
+                self._digest()
+                if not self._pipeline.ended:
+                    self._take(records)
+            except Exception as error:  # noqa: BLE001 - see above
+                self._failure = error
+                self._bell.set()
+
     # The actor itself.
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Play until stopped. Whatever a scorer raises leaves here; expected faults never do."""
-        self._take(Followed(at_ns=self._followed_ns, target=self._seat.target))
+        self._take([Followed(at_ns=self._followed_ns, target=self._seat.target)])
         if self._seat.answered:
-            self._take(MarketUpdated(at_ns=self._clock.now_ns(), market=self._seat.market))
+            self._take([MarketUpdated(at_ns=self._clock.now_ns(), market=self._seat.market)])
         elif self._seat.lookup_failure is not None:
-            self._take(LookupFailed(at_ns=self._clock.now_ns(), reason=self._seat.lookup_failure))
+            self._take([LookupFailed(at_ns=self._clock.now_ns(), reason=self._seat.lookup_failure)])
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
@@ -140,46 +187,49 @@ class MarketActor:
             self._leave()
 
     async def _own(self, nursery: trio.Nursery) -> None:
-        """Own the pipeline until the end of the market."""
-        while not self._pipeline.ended:
-            self._connect_or_not(nursery)
-            with trio.move_on_at(self._clock.trio_time(self._pipeline.next_deadline())):
-                self._taken.extend(await self._inbox.receive())
-            # What arrived while this task was waking up is older than now, and belongs before what is due now; what
-            # arrives during the digestion is not, and must not be overtaken by it.
-            self._taken.extend(self._inbox.drain())
+        """Do what is due, and wait for the next deadline or the bell, until the end of the market."""
+        while True:
             now_ns = self._clock.now_ns()
-            await self._digest()
-            if not self._pipeline.ended:
-                self._emit(self._pipeline.advance(now_ns))
-                self._answer(now_ns)
-                self._look_after_feed(now_ns)
+            self._digest()
+            if self._pipeline.ended:
+                return
+            self._emit(self._pipeline.advance(now_ns))
+            self._answer(now_ns)
+            self._connect_or_not(nursery, now_ns)
+            self._watch_opening(now_ns)
+            look_ns = self._look_after_feed(now_ns)
+            with trio.move_on_at(self._clock.trio_time(min(look_ns, self._pipeline.next_deadline()))):
+                await self._bell.wait()
+            if self._bell.is_set():
+                self._bell = trio.Event()
+            if self._failure is not None:
+                raise self._failure
 
-    async def _digest(self) -> None:
-        """Take everything in that was taken out of the inbox, up to the end of the market if that is in it."""
-        count = 0
-        while self._taken and not self._pipeline.ended:
-            item = self._taken.popleft()
-            if isinstance(item, Ask):
-                self._asked.append(item)
-            else:
-                self._take(item)
-            count += 1
-            if count % BATCH_RECORDS == 0:
-                await trio.lowlevel.checkpoint()
+    def _put(self, record: Record) -> None:
+        if not self._closed:
+            self._inbox.append(record)
+            self._bell.set()
 
-    def _take(self, record: Record) -> None:
-        if self._tools.tape is not None:
-            self._tools.tape(self._seat.target.key, record)
-        if isinstance(record, Connected):
-            self._seat.epoch = record.epoch
-        elif isinstance(record, Disconnected):
-            self._seat.last_fault = record.reason
-            if self._seat.target.series is None:
-                self._tools.refresh(self._seat.target.key)
-        elif isinstance(record, Unfollowed):
-            self._seat.left_ns = record.at_ns
-        self._emit(self._pipeline.receive(record))
+    def _digest(self) -> None:
+        """Take in what waits, which is older than whatever comes now."""
+        if self._inbox:
+            waiting = tuple(self._inbox)
+            self._inbox.clear()
+            self._take(waiting)
+            if self._pipeline.ended:
+                self._seat.left_ns = waiting[-1].at_ns
+
+    def _take(self, records: Sequence[Record]) -> None:
+        tape, key, receive = self._tools.tape, self._seat.target.key, self._pipeline.receive
+        for record in records:
+            if tape is not None:
+                tape(key, record)
+            if signals := receive(record):
+                self._emit(signals)
+
+    def _emit(self, signals: Sequence[MarketSignals]) -> None:
+        for signal in signals:
+            self._seat.emit(signal)
 
     def _answer(self, now_ns: int) -> None:
         """Give everybody who asked the one answer of this instant; whoever is left when it crashes is told so."""
@@ -189,29 +239,10 @@ class MarketActor:
                 request.reply(signal)
             self._asked.clear()
 
-    def _emit(self, signals: list[MarketSignals]) -> None:
-        for signal in signals:
-            self._seat.emit(signal)
-
-    def _put(self, record: Record) -> bool:
-        """Enqueue a record; only a frame can be refused for lack of room."""
-        return not (isinstance(record, Frame) and self._crowded) and self._offer(record)
-
-    @property
-    def _crowded(self) -> bool:
-        """Whether there is room for control records only."""
-        return len(self._inbox) >= self._tools.feed.queue_size
-
-    def _offer(self, item: Record | Ask) -> bool:
-        try:
-            return self._inbox.put_nowait(item)
-        except trio.BrokenResourceError:
-            return False
-
-    def _connect_or_not(self, nursery: trio.Nursery) -> None:
+    def _connect_or_not(self, nursery: trio.Nursery, now_ns: int) -> None:
         """Have a connection exactly while there is a market that is not over, and to its present tokens."""
-        market = self._pipeline.intake.market
-        over = market is None or phase_of(self._seat.target, market, self._clock.now_ns()) in OVER
+        market = self._known = self._pipeline.intake.market
+        over = market is None or phase_of(self._seat.target, market, now_ns) in OVER
         wanted = () if market is None or over else market.asset_ids
         if self._connection is None and wanted and market is not None:
             self._connection, self._subscribed = trio.CancelScope(), wanted
@@ -224,34 +255,41 @@ class MarketActor:
             await self._reconnector.run(market, self._seat.epoch + 1)
         # A market that stopped may go on, by another connection; what lies between is no coverage.
         self._connection = None
-        self._put(Disconnected(at_ns=self._clock.now_ns(), epoch=self._seat.epoch, reason=FaultKind.CLOSED))
+        self.disconnected(self._seat.epoch, FaultKind.CLOSED)
+        self._bell.set()
 
-    def _look_after_feed(self, now_ns: int) -> None:
-        """Give a socket up that says nothing of this market, or whose book does not come right."""
+    def _look_after_feed(self, now_ns: int) -> int:
+        """Give a socket up that says nothing of this market, or whose book does not come right.
+
+        Answers when to look again. A book that turns bad in between is then found in time, since a bad one is borne
+        for ``resync_s``.
+        """
         feed, silent_ns, unclean_ns = self._tools.feed, self._pipeline.silent_since_ns, self._pipeline.unclean_since_ns
-        if silent_ns is not None and now_ns - silent_ns >= to_ns(feed.idle_s):
+        again_ns = now_ns + to_ns(max(feed.resync_s, LOOK_S))
+        stale_ns = again_ns if silent_ns is None else silent_ns + to_ns(feed.idle_s)
+        resync_ns = again_ns if unclean_ns is None else max(unclean_ns + to_ns(feed.resync_s), self._may_resync_ns)
+        if now_ns >= stale_ns:
             self._reconnector.hang_up(FaultKind.STALE, f"nothing of this market for {feed.idle_s:g} s")
-        elif unclean_ns is not None and now_ns >= max(unclean_ns + to_ns(feed.resync_s), self._may_resync_ns):
+        elif now_ns >= resync_ns:
             self._may_resync_ns = now_ns + to_ns(RESYNC_PAUSE_S)
             self._reconnector.hang_up(FaultKind.RESYNC, f"book {self._pipeline.intake.book_state}")
-        self._watch_opening(now_ns)
+        return min(due_ns for due_ns in (stale_ns, resync_ns, again_ns) if due_ns > now_ns)
 
     def _watch_opening(self, now_ns: int) -> None:
         """Measure, once, how long after its opening the market was first heard live."""
-        seat, coverage = self._seat, self._pipeline.intake.coverage
-        start_ns = seat.target.start_ns
-        if seat.opening_gap_s is not None or start_ns is None or now_ns < start_ns or seat.followed_ns >= start_ns:
+        start_ns, coverage = self._opening_ns, self._pipeline.intake.coverage
+        if start_ns is None or now_ns < start_ns or coverage.state(now_ns) is not FeedState.LIVE:
             return
-        if coverage.state(now_ns) is FeedState.LIVE and coverage.live_since_ns is not None:
-            seat.opening_gap_s = max(0.0, to_seconds(coverage.live_since_ns - start_ns))
-            self._log.info("market.rolled", gap_s=seat.opening_gap_s, slug=seat.target.slug)
+        if coverage.live_since_ns is not None:
+            self._opening_ns = None
+            self._seat.opening_gap_s = gap_s = max(0.0, to_seconds(coverage.live_since_ns - start_ns))
+            self._log.info("market.rolled", gap_s=gap_s, slug=self._seat.target.slug)
 
     def _leave(self) -> None:
-        self._inbox.close()
+        self._closed = True
         if not self._pipeline.ended:
             self._seat.left_ns = self._clock.now_ns()
             if self._tools.tape is not None:
                 self._tools.tape(self._seat.target.key, Unfollowed(at_ns=self._seat.left_ns))
-        for item in (*self._asked, *self._taken, *self._inbox.drain()):
-            if isinstance(item, Ask):
-                item.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))
+        for request in self._asked:
+            request.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))

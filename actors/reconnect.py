@@ -1,60 +1,71 @@
 """The connection of one market: sockets one after the other, for as long as the market is worth listening to.
 
-Expected faults end here: each becomes a ``Disconnected`` record, a back-off with full jitter and another attempt,
-without limit. What is received becomes ``Frame`` records, stamped when they arrive.
+Expected faults end here: each is told as a disconnection, a back-off with full jitter and another attempt,
+without limit. What is received goes straight to whoever listens, a wake-up's worth at a time.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 from structlog.typing import FilteringBoundLogger
 
 from actors.backoff import Backoff
-from actors.clock import Clock
 from actors.faults import FaultKind, FeedFault
 from actors.limiter import ConnectLimiter
 from actors.ports import Dial
 from actors.websocket import SessionLimits, open_session
 from engine.errors import SettingsError
 from engine.markets import Market
-from engine.records import Connected, Disconnected, Frame, Record
 from engine.settings import FeedSettings, TransportKind
 from engine.units import to_seconds
 from engine.wire import subscription
 
 
+class Listener(Protocol):
+    """Who hears what becomes of a market's sockets, in the order it happens. Nothing here waits.
+
+    What it raises ends the connection and leaves it: a fault of the listener is none of the peer.
+    """
+
+    def connected(self, epoch: int) -> None:
+        """A socket is up and the subscription sent; epochs count sockets."""
+
+    def deliver(self, texts: Sequence[str]) -> int:
+        """Messages that came together, in order; answers when that was, in epoch ns."""
+
+    def disconnected(self, epoch: int, reason: str) -> None:
+        """The socket is gone, or could not be had; the reason is a kind of fault."""
+
+
 class _Attempt:
     """What one socket delivered."""
 
-    def __init__(self, clock: Clock, epoch: int, put: Callable[[Record], bool]) -> None:
+    def __init__(self, listener: Listener, epoch: int) -> None:
         self.epoch = epoch
         self.announced = False
-        self.refused = 0
-        self._clock = clock
-        self._put = put
+        self._listener = listener
         self._first_ns: int | None = None
         self._last_ns = 0
 
     def announce(self) -> None:
-        """Say that the subscription is out; once, and before the first frame whichever is seen first."""
+        """Say that the subscription is out; once, and before the first message whichever is seen first."""
         if not self.announced:
             self.announced = True
-            self._put(Connected(at_ns=self._clock.now_ns(), epoch=self.epoch))
+            self._listener.connected(self.epoch)
 
-    def deliver(self, text: str) -> bool:
-        """Stamp and enqueue one message; ``False`` when the owner is too far behind to take it."""
+    def deliver(self, texts: Sequence[str]) -> bool:
+        """Hand messages on."""
+        if isinstance(texts, str):
+            texts = [texts]
         self.announce()
-        now_ns = self._clock.now_ns()
-        if not self._put(Frame(at_ns=now_ns, text=text)):
-            self.refused += 1
-            return False
-        self._first_ns = self._first_ns or now_ns
-        self._last_ns = now_ns
+        self._last_ns = self._listener.deliver(texts)
+        if self._first_ns is None:
+            self._first_ns = self._last_ns
         return True
 
     @property
@@ -64,7 +75,7 @@ class _Attempt:
 
 
 class Reconnector:
-    """Keeps a market's feed up. ``put`` takes records and answers ``False`` when its queue is full."""
+    """Keeps a market's feed up."""
 
     def __init__(
         self,
@@ -74,9 +85,8 @@ class Reconnector:
         user_agent: str,
         dial: Dial,
         limiter: ConnectLimiter,
-        clock: Clock,
         rng: random.Random,
-        put: Callable[[Record], bool],
+        listener: Listener,
         log: FilteringBoundLogger,
     ) -> None:
         self._url = url
@@ -84,8 +94,7 @@ class Reconnector:
         self._user_agent = user_agent
         self._dial = dial
         self._limiter = limiter
-        self._clock = clock
-        self._put = put
+        self._listener = listener
         self._log = log
         self._backoff = Backoff(
             rng, base_s=feed.backoff_base_s, cap_s=feed.backoff_cap_s, reset_after_s=feed.backoff_reset_s
@@ -107,9 +116,9 @@ class Reconnector:
         epoch = first_epoch
         while True:
             await self._limiter.acquire()
-            attempt = _Attempt(self._clock, epoch, self._put)
+            attempt = _Attempt(self._listener, epoch)
             fault = await self._session(market, attempt)
-            self._put(Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=fault.kind, dropped=attempt.refused))
+            self._listener.disconnected(epoch, fault.kind)
             self._backoff.live(attempt.live_s)
             delay_s = self._backoff.next_delay_s(fault)
             self._report(fault, epoch, delay_s)

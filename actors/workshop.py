@@ -12,12 +12,11 @@ from actors.dial import dial, shared_tls_context
 from actors.limiter import ConnectLimiter
 from actors.market import MarketTools
 from actors.ports import Ports
-from actors.reconnect import Reconnector, need_transport
+from actors.reconnect import Listener, Reconnector, need_transport
 from actors.seat import Seat
 from actors.taps import Taps
 from engine.pipeline import MarketPipeline, stamp_of
 from engine.presets import choose_preset
-from engine.records import Record
 from engine.scoring import ScorerFactory, build_scorer
 from engine.settings import Settings
 
@@ -54,7 +53,6 @@ class Workshop:
             user_agent=settings.venue.user_agent,
             dial=ports.dial or partial(dial, ssl_context=shared_tls_context(settings.venue.ca_file)),
             limiter=ConnectLimiter(clock, rate_per_s=feed.connects_per_s, burst=feed.connects_burst),
-            clock=clock,
             rng=ports.rng,
         )
 
@@ -70,8 +68,8 @@ class Workshop:
             tape=taps,
         )
 
-    def _new_reconnector(self, seat: Seat, put: Callable[[Record], bool]) -> Reconnector:
-        return self._reconnector(put=put, log=self._log.bind(market=seat.target.key))
+    def _new_reconnector(self, seat: Seat, listener: Listener) -> Reconnector:
+        return self._reconnector(listener=listener, log=self._log.bind(market=seat.target.key))
 
     def _new_pipeline(self, seat: Seat, followed_ns: int) -> MarketPipeline:
         return MarketPipeline(

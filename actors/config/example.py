@@ -51,7 +51,6 @@ COMMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "feed.idle_s": "a socket that says nothing of its market for this long is replaced (seconds, up to 600)",
         "feed.resync_s": "so is one whose book stays missing, crossed or contradictory (seconds, up to 60)",
         "feed.message_bytes": "largest message in bytes (4096 to 16777216)",
-        "feed.queue_size": "messages that may wait for their market (16 to 1048576)",
         "feed.backoff_base_s": "first wait before reconnecting, doubled each time (seconds, up to 60)",
         "feed.backoff_cap_s": "longest such wait (seconds, up to 900)",
         "feed.backoff_reset_s": "live data for this long make the waits short again (seconds, 0 to 3600)",

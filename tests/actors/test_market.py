@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from random import Random
 
 import pytest
 import structlog
@@ -13,7 +14,8 @@ from attrs import evolve
 
 from actors.clock import Clock
 from actors.faults import FaultKind
-from actors.market import Ask, MarketActor, MarketTools
+from actors.market import INBOX_ASKS, INBOX_RECORDS, Ask, MarketActor, MarketTools
+from actors.reconnect import Listener
 from actors.seat import Seat
 from engine.features import MarketView
 from engine.markets import Market, Target
@@ -32,17 +34,18 @@ from engine.records import (
 from engine.scoring import Scorer, Scores, build_scorer
 from engine.settings import FeedSettings, ScoringSettings
 from engine.signals import FeedState, MarketSignals, SignalType
-from tests.engine.wire_texts import CONDITION_ID, DOWN, MARKET, TARGET, at, book, trade
+from tests.engine.wire_texts import CONDITION_ID, DOWN, MARKET, TARGET, at, book, resolved, trade
 
 SCORING = ScoringSettings()
+FEED = FeedSettings()
 SEED = PRESETS["seed"]
 
 
 class FakeConnection:
     """Stands for the reconnector: says when it was started, with what, and how often it was hung up."""
 
-    def __init__(self, put: Callable[[Record], bool]) -> None:
-        self.put = put
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
         self.epochs: list[int] = []
         self.hung_up: list[FaultKind] = []
         self.running = False
@@ -62,8 +65,16 @@ class FakeConnection:
 class Stage:
     """A market actor, its seat, and everything around it as seen from outside."""
 
-    def __init__(self, target: Target = TARGET, *, seconds: float = 0.0, queue_size: int = 4096) -> None:
+    def __init__(
+        self,
+        target: Target = TARGET,
+        *,
+        seconds: float = 0.0,
+        scoring: ScoringSettings = SCORING,
+        feed: FeedSettings = FEED,
+    ) -> None:
         self.clock = Clock.anchored(at(seconds))
+        self.scoring = scoring
         self.signals: list[MarketSignals] = []
         self.tape: list[Record] = []
         self.refreshed: list[str] = []
@@ -73,8 +84,8 @@ class Stage:
             target,
             followed_ns=self.clock.now_ns(),
             clock=self.clock,
-            scoring=SCORING,
-            stamp=stamp_of(SEED, SCORING),
+            scoring=scoring,
+            stamp=stamp_of(SEED, scoring),
             publish=self.signals.append,
         )
         self.tools = MarketTools(
@@ -82,7 +93,7 @@ class Stage:
             new_pipeline=self.pipeline,
             new_reconnector=self.reconnector,  # type: ignore[arg-type]
             refresh=self.refreshed.append,
-            feed=FeedSettings(queue_size=queue_size),
+            feed=feed,
             log=structlog.get_logger(),
             tape=lambda key, record: self.tape.append(record),
         )
@@ -92,7 +103,7 @@ class Stage:
         return MarketPipeline(
             seat.target,
             followed_ns=followed_ns,
-            scoring=SCORING,
+            scoring=self.scoring,
             preset=SEED,
             scorer=self.score,
         )
@@ -100,8 +111,8 @@ class Stage:
     def score(self, view: MarketView) -> Scores:
         return self.scorer(view)
 
-    def reconnector(self, seat: Seat, put: Callable[[Record], bool]) -> FakeConnection:
-        self.connections.append(FakeConnection(put))
+    def reconnector(self, seat: Seat, listener: Listener) -> FakeConnection:
+        self.connections.append(FakeConnection(listener))
         return self.connections[-1]
 
     @property
@@ -109,11 +120,12 @@ class Stage:
         return self.connections[-1]
 
     def connect(self, epoch: int = 1) -> None:
-        self.connection.put(Connected(at_ns=self.clock.now_ns(), epoch=epoch))
+        self.connection.listener.connected(epoch)
         self.say(book())
 
-    def say(self, *texts: str) -> list[bool]:
-        return [self.connection.put(Frame(at_ns=self.clock.now_ns(), text=text)) for text in texts]
+    def say(self, *texts: str) -> int:
+        """What comes with one wake-up of the connection."""
+        return self.connection.listener.deliver(texts)
 
     def due(self) -> list[float]:
         """Deadlines of the signals so far, seconds after the slot's start."""
@@ -126,6 +138,10 @@ async def playing(stage: Stage) -> AsyncIterator[Stage]:
         await nursery.start(stage.actor.run)
         yield stage
         nursery.cancel_scope.cancel()
+
+
+def frames(stage: Stage) -> list[Frame]:
+    return [record for record in stage.tape if isinstance(record, Frame)]
 
 
 def grid(seconds: Iterable[int]) -> list[float]:
@@ -218,21 +234,8 @@ async def test_who_asks_a_gone_actor_is_answered_neutrally(autojump_clock: trio.
     assert late.answer.reason == "actor_down"
 
 
-async def test_a_flood_is_refused_but_control_gets_through(autojump_clock: trio.testing.MockClock) -> None:
-    async with playing(Stage(queue_size=16)) as stage:
-        stage.actor.learn(MARKET)
-        await trio.sleep(1)
-        stage.connection.put(Connected(at_ns=stage.clock.now_ns(), epoch=1))
-        assert stage.say(*[book()] * 20) == [True] * 15 + [False] * 5
-        assert stage.connection.put(Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="resync", dropped=5))
-        await trio.sleep(4.5)
-    [signal] = stage.signals
-    assert signal.quality.dropped == 5
-    assert stage.seat.last_fault == "resync"
-
-
-async def test_a_crowd_that_asks_leaves_room_for_control(autojump_clock: trio.testing.MockClock) -> None:
-    async with playing(Stage(queue_size=16)) as stage:
+async def test_a_crowd_that_asks_is_bounded_and_in_nobodys_way(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
         stage.actor.learn(MARKET)
         await trio.sleep(1)
         stage.connect()
@@ -240,10 +243,22 @@ async def test_a_crowd_that_asks_leaves_room_for_control(autojump_clock: trio.te
         asks = [Ask() for _ in range(1000)]
         for ask in asks:
             stage.actor.ask(ask)
-        stage.connection.put(Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="closed"))
+        stage.connection.listener.disconnected(1, "closed")
         await trio.sleep(1)
         assert stage.actor.feed_state is FeedState.BACKOFF
-        assert [ask.answer.reason for ask in asks if ask.answer] == [None] * 16 + ["no_answer"] * 984
+        refused = 1000 - INBOX_ASKS
+        assert [ask.answer.reason for ask in asks if ask.answer] == [None] * INBOX_ASKS + ["no_answer"] * refused
+
+
+async def test_of_more_news_than_there_is_room_for_the_newest_holds(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        await trio.sleep(1)
+        for _ in range(2 * INBOX_RECORDS):
+            stage.actor.lookup_failed("timeout")
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        assert stage.connection.running
+    assert [type(record) for record in stage.tape[1:-1]] == [LookupFailed] * (INBOX_RECORDS - 1) + [MarketUpdated]
 
 
 async def test_stop_emits_what_is_due_and_ends(autojump_clock: trio.testing.MockClock) -> None:
@@ -356,28 +371,204 @@ async def test_an_ask_that_meets_a_crash_is_answered_all_the_same(autojump_clock
     assert {request.answer.reason, behind.answer.reason} == {"actor_down"}
 
 
-async def test_what_arrives_during_a_long_digestion_is_not_overtaken(mock_clock: trio.testing.MockClock) -> None:
+# What the connection's task does.
+
+
+async def test_a_wake_up_has_one_time_and_keeps_its_order(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        await trio.sleep(1)
+        words = [trade(f"0.{cents}", tx=f"0x{cents}") for cents in range(40, 60)]
+        assert stage.say(*words) == at(2)
+    assert [(it.at_ns, it.text) for it in frames(stage)[1:]] == [(at(2), word) for word in words]
+
+
+async def test_what_waits_is_older_than_a_message_and_goes_in_first(mock_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage()) as stage:
+        await trio.testing.wait_all_tasks_blocked()
+        stage.actor.lookup_failed("timeout")
+        mock_clock.jump(1)
+        stage.actor.learn(MARKET)
+        mock_clock.jump(1)
+        stage.connect()  # and the actor's task has not had its turn
+        assert [(type(it), it.at_ns) for it in stage.tape[1:]] == [
+            (LookupFailed, at(0)),
+            (MarketUpdated, at(1)),
+            (Connected, at(2)),
+            (Frame, at(2)),
+        ]
+
+
+async def test_a_late_message_fires_what_was_due_before_it_and_the_actor_not_again(
+    mock_clock: trio.testing.MockClock,
+) -> None:
     async with playing(Stage()) as stage:
         stage.actor.learn(MARKET)
         await trio.testing.wait_all_tasks_blocked()
         stage.connect()
+        for _ in range(4):
+            mock_clock.jump(3)
+            stage.say(trade("0.5"))
+        assert stage.due() == grid([5, 10])
         request = Ask()
         stage.actor.ask(request)
-        stage.say(*[trade("0.5")] * 1000)
-        for _ in range(10):
-            mock_clock.jump(0.6)
-            await trio.lowlevel.checkpoint()
-            stage.say(trade("0.6"))
         await trio.testing.wait_all_tasks_blocked()
         assert request.answer is not None
-    assert stage.due() == grid([5])
+        assert request.answer.as_of_ns == at(12)
+    assert stage.due() == grid([5, 10])
+
+
+async def test_a_crash_over_a_message_is_the_actors_and_nobody_elses(mock_clock: trio.testing.MockClock) -> None:
+    stage = Stage()
+    request = Ask()
+
+    def broken(view: object) -> Scores:
+        raise ZeroDivisionError("planted")
+
+    with pytest.RaisesGroup(pytest.RaisesExc(ZeroDivisionError, match="planted"), flatten_subgroups=True):
+        async with playing(stage):
+            stage.actor.learn(MARKET)
+            await trio.testing.wait_all_tasks_blocked()
+            stage.connect()
+            stage.scorer = broken
+            mock_clock.jump(6)
+            stage.say(trade("0.5"))  # raises nothing: a session would take it for a bug of its own
+            told = len(stage.tape)
+            stage.say(trade("0.6"))
+            stage.connection.listener.disconnected(1, "closed")
+            assert len(stage.tape) == told, "the wreck takes in nothing"
+            stage.actor.learn(MARKET)
+            stage.actor.ask(request)
+            assert stage.connection.running
+            await trio.testing.wait_all_tasks_blocked()
+    assert request.answer is not None
+    assert request.answer.reason == "actor_down"
+    assert not stage.connection.running
+    assert stage.due() == []
+
+
+async def test_a_tap_that_crashes_over_a_message_crashes_the_actor(autojump_clock: trio.testing.MockClock) -> None:
+    stage = Stage()
+
+    def broken(key: str, record: Record) -> None:
+        if isinstance(record, Frame):
+            raise ZeroDivisionError
+
+    stage.tools = evolve(stage.tools, tape=broken)
+    stage.actor = MarketActor(stage.seat, stage.tools)
+    with pytest.RaisesGroup(ZeroDivisionError, flatten_subgroups=True):
+        async with playing(stage):
+            stage.actor.learn(MARKET)
+            await trio.sleep(1)
+            stage.connect()
+            await trio.sleep(1)
+
+
+async def test_a_market_that_is_resolved_by_a_message_is_left_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    async with playing(Stage(scoring=ScoringSettings(cadence_s=600.0))) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connect()
+        await trio.sleep(0.25)
+        stage.say(resolved())
+        await trio.sleep(0.25)
+        assert not stage.connection.running
+        assert [it.at_ns for it in stage.tape if isinstance(it, Disconnected)] == [at(1.25)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_whatever_the_order_of_turns_the_tape_says_what_was_live(
+    mock_clock: trio.testing.MockClock, seed: int
+) -> None:
+    """Late wake-ups, split batches, reconnects and news in any order; the pure pipeline has the tape alone."""
+    chance = Random(seed)
+    stage = Stage()
+    epoch = 0
+    async with playing(stage):
+        for _ in range(150):
+            turn = chance.randrange(12)
+            if turn == 0:
+                stage.actor.learn(evolve(MARKET, accepting_orders=chance.random() < 0.9))
+            elif turn == 1:
+                stage.actor.lookup_failed("timeout")
+            elif turn == 2:
+                stage.actor.ask(Ask())
+            elif turn == 3:
+                epoch += 1
+                stage.connection.listener.connected(epoch)
+            elif turn == 4:
+                stage.connection.listener.disconnected(epoch, "closed")
+            elif turn == 5:
+                await trio.lowlevel.checkpoint()
+            elif turn == 6:
+                await trio.testing.wait_all_tasks_blocked()
+            elif turn == 7:
+                mock_clock.jump(chance.choice((0.0, 0.001, 0.5, 5.0, 12.5)))
+            else:
+                words = (book(), book(asset=DOWN), trade("0.5", tx=str(chance.random())), trade("0.6"), "[]", "rubbish")
+                stage.say(*chance.choices(words, k=chance.randrange(5)))
+        stage.actor.stop()
+        await trio.testing.wait_all_tasks_blocked()
+    stamps = [record.at_ns for record in stage.tape]
+    assert stamps == sorted(stamps)
+    pure = stage.pipeline(stage.seat, stage.tape[0].at_ns)
+    assert stage.signals == [signal for record in stage.tape for signal in pure.receive(record)]
+    assert len(stage.signals) > 1
+
+
+# How it looks after the feed.
+
+
+@pytest.mark.parametrize("unclean_at_s", [1.0, 13.3, 24.9])
+async def test_a_bad_book_is_found_in_time_however_rare_the_deadlines(
+    autojump_clock: trio.testing.MockClock, unclean_at_s: float
+) -> None:
+    async with playing(Stage(scoring=ScoringSettings(cadence_s=600.0))) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(0.5)
+        stage.connect()
+        stage.say(book(asset=DOWN))
+        await trio.sleep(unclean_at_s - 0.5)
+        stage.say(book((("0.6", "1"),), (("0.5", "1"),)))
+        await trio.sleep(FEED.resync_s - 0.01)
+        assert stage.connection.hung_up == []
+        await trio.sleep(0.02)
+        assert stage.connection.hung_up == [FaultKind.RESYNC]
+
+
+async def test_a_short_patience_makes_no_hot_loop(autojump_clock: trio.testing.MockClock) -> None:
+    looks = 0
+
+    class Counting(MarketPipeline):
+        @property
+        def unclean_since_ns(self) -> int | None:
+            nonlocal looks
+            looks += 1
+            return super().unclean_since_ns
+
+    stage = Stage(feed=FeedSettings(resync_s=1e-9, idle_s=1e-9))
+    stage.tools = evolve(
+        stage.tools,
+        new_pipeline=lambda seat, followed_ns: Counting(
+            seat.target, followed_ns=followed_ns, scoring=SCORING, preset=SEED, scorer=stage.score
+        ),
+    )
+    stage.actor = MarketActor(stage.seat, stage.tools)
+    async with playing(stage):
+        stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        stage.connection.listener.connected(1)
+        await trio.sleep(60)
+    assert looks < 100
 
 
 async def test_a_book_that_stays_away_calls_for_a_new_socket(autojump_clock: trio.testing.MockClock) -> None:
     async with playing(Stage()) as stage:
         stage.actor.learn(MARKET)
         await trio.sleep(1)
-        stage.connection.put(Connected(at_ns=stage.clock.now_ns(), epoch=1))
+        stage.connection.listener.connected(1)
         await trio.sleep(10)
         assert stage.connection.hung_up == [FaultKind.RESYNC]
 
@@ -472,7 +663,7 @@ async def test_a_fixed_market_is_looked_up_again_after_a_fault_a_slot_is_not(
         async with playing(Stage(target)) as stage:
             stage.actor.learn(evolve(MARKET, start_ns=None, end_ns=None))
             await trio.sleep(1)
-            stage.connection.put(Disconnected(at_ns=stage.clock.now_ns(), epoch=1, reason="closed"))
+            stage.connection.listener.disconnected(1, "closed")
             await trio.sleep(1)
         assert stage.refreshed == expected
 

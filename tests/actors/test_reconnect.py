@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from random import Random
@@ -74,15 +74,14 @@ NOBODY = None
 
 
 class Stage:
-    """A reconnector before a row of peers, the last of whom meets every later attempt."""
+    """A reconnector before a row of peers, the last of whom meets every later attempt; and who listens to it."""
 
     def __init__(self, *peers: Script | None, feed: FeedSettings = FEED) -> None:
         self.clock = Clock.anchored(0)
         self.limiter = ConnectLimiter(self.clock, rate_per_s=1000.0)
         self.records: list[Record] = []
         self.dialled_s: list[float] = []
-        self.room = 1_000_000
-        self.put_hook: Callable[[Record], None] = lambda record: None
+        self.hook: Callable[[Record], None] = lambda record: None
         self._peers = list(peers)
         self._news = trio.Event()
         self._nursery: trio.Nursery | None = None
@@ -92,9 +91,8 @@ class Stage:
             user_agent="updown",
             dial=self.dial,
             limiter=self.limiter,
-            clock=self.clock,
             rng=Random(1),
-            put=self.put,
+            listener=self,
             log=structlog.get_logger(),
         )
 
@@ -124,16 +122,22 @@ class Stage:
         self._nursery.start_soon(play, peer, server)
         return client
 
-    def put(self, record: Record) -> bool:
-        if isinstance(record, Frame):
-            if not self.room:
-                return False
-            self.room -= 1
+    def connected(self, epoch: int) -> None:
+        self.note(Connected(at_ns=self.clock.now_ns(), epoch=epoch))
+
+    def deliver(self, texts: Sequence[str]) -> int:
+        for word in texts:
+            self.note(Frame(at_ns=self.clock.now_ns(), text=word))
+        return self.clock.now_ns()
+
+    def disconnected(self, epoch: int, reason: str) -> None:
+        self.note(Disconnected(at_ns=self.clock.now_ns(), epoch=epoch, reason=reason))
+
+    def note(self, record: Record) -> None:
         self.records.append(record)
         self._news.set()
         self._news = trio.Event()
-        self.put_hook(record)
-        return True
+        self.hook(record)
 
     async def lost(self, count: int) -> None:
         """Wait until so many sockets are gone, or were not to be had."""
@@ -193,27 +197,14 @@ async def test_a_frame_that_comes_with_the_handshake_does_not_overtake_the_conne
         assert stage.said() == [("up", 1), ("frame", "first"), ("frame", "second")]
 
 
-async def test_a_full_queue_ends_the_socket_and_counts_what_was_refused(autojump_clock: MockClock) -> None:
-    async def flood(peer: RawPeer) -> None:
-        await peer.subscribed(b"".join(text(str(number)) for number in range(10)))
-        await peer.read_all()
-
-    stage = Stage(flood, stay)
-    stage.room = 3
-    async with stage.running():
-        await trio.sleep(0.1)
-    assert stage.said()[:5] == [("up", 1), *[("frame", str(number)) for number in range(3)], ("down", 1, "resync")]
-    assert stage.downs()[0].dropped == 1
-
-
-async def test_a_bug_of_whoever_takes_the_records_leaves(autojump_clock: MockClock) -> None:
+async def test_a_bug_of_whoever_listens_leaves(autojump_clock: MockClock) -> None:
     stage = Stage(stay)
 
     def buggy(record: Record) -> None:
         if isinstance(record, Frame):
             raise ZeroDivisionError("planted")
 
-    stage.put_hook = buggy
+    stage.hook = buggy
     with pytest.RaisesGroup(pytest.RaisesExc(ZeroDivisionError, match="planted"), flatten_subgroups=True):
         async with stage.running():
             await trio.sleep(10)

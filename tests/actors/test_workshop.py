@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import structlog
 from trio.testing import MockClock
@@ -42,6 +44,17 @@ async def test_the_stamp_is_that_of_the_preset(autojump_clock: MockClock) -> Non
     assert workshop().stamp == stamp_of(PRESETS["seed"], ScoringSettings())
 
 
+class Deaf:
+    """A listener to whom all is one."""
+
+    def connected(self, epoch: int) -> None: ...
+
+    def deliver(self, texts: Sequence[str]) -> int:
+        return 0
+
+    def disconnected(self, epoch: int, reason: str) -> None: ...
+
+
 async def test_every_actor_has_a_pipeline_and_a_connection_of_its_own(autojump_clock: MockClock) -> None:
     refreshed: list[str] = []
     taps = Taps()
@@ -50,7 +63,7 @@ async def test_every_actor_has_a_pipeline_and_a_connection_of_its_own(autojump_c
     first, second = (tools.new_pipeline(seat, seat.followed_ns) for _ in range(2))
     assert first is not second
     assert first.target == seat.target
-    one, other = (tools.new_reconnector(seat, lambda record: True) for _ in range(2))
+    one, other = (tools.new_reconnector(seat, Deaf()) for _ in range(2))
     assert one is not other
     tools.refresh("a market")
     assert refreshed == ["a market"]

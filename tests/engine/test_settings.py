@@ -37,7 +37,6 @@ BOUNDS: list[tuple[type, str, float, float | None, float]] = [
     (FeedSettings, "idle_s", 0.0, None, 600.0),
     (FeedSettings, "resync_s", 0.0, None, 60.0),
     (FeedSettings, "message_bytes", 4096, 4096, 1 << 24),
-    (FeedSettings, "queue_size", 16, 16, 1 << 20),
     (FeedSettings, "backoff_base_s", 0.0, None, 60.0),
     (FeedSettings, "backoff_cap_s", 0.0, None, 900.0),
     (FeedSettings, "backoff_reset_s", 0.0, 0.0, 3600.0),

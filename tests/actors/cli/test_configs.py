@@ -73,8 +73,8 @@ def test_the_same_as_json(example: Path, capsys: pytest.CaptureFixture[str]) -> 
         "origin": "--set",
         "line": None,
     }
-    assert rows["feed.queue_size"]["source"] == "file"
-    assert rows["feed.queue_size"]["line"] > 1
+    assert rows["feed.message_bytes"]["source"] == "file"
+    assert rows["feed.message_bytes"]["line"] > 1
     assert rows["aggregate.outside"]["value"] == []
 
 

@@ -42,9 +42,9 @@ def test_values_find_their_places() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("feed.queue_size", "5", "expected an integer, got a string: '5'"),
-        ("feed.queue_size", 5.0, "expected an integer, got a number: 5.0"),
-        ("feed.queue_size", True, "expected an integer, got true"),
+        ("feed.message_bytes", "5", "expected an integer, got a string: '5'"),
+        ("feed.message_bytes", 5.0, "expected an integer, got a number: 5.0"),
+        ("feed.message_bytes", True, "expected an integer, got true"),
         ("feed.idle_s", "5", "expected a number, got a string: '5'"),
         ("feed.idle_s", False, "expected a number, got false"),
         ("feed.idle_s", float("nan"), "expected a finite number, got nan"),
