@@ -1,0 +1,68 @@
+"""This engine's pipeline without any task or socket, as the rows of the offline bench play it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from engine.markets import Market, Target
+from engine.pipeline import MarketPipeline
+from engine.presets import PRESETS
+from engine.records import Connected, Frame, MarketUpdated
+from engine.scoring import build_scorer
+from engine.settings import ScoringSettings
+from tests.bench.speed.stored import Stored, StoredLine, StoredMarket
+
+BEFORE_NS: Final = 1_000_000_000
+NO_DEADLINES_S: Final = 600.0
+"""The longest cadence there is: what is measured scores when it is told to, not by the clock as well."""
+
+Ask = Callable[[int], Any]
+
+
+def opened(market: StoredMarket, opening: str, first_ns: int, *, preset: str = "seed") -> MarketPipeline:
+    """A pipeline that is connected and has the market's first books, a second before its first message."""
+    chosen = PRESETS[preset]
+    pipeline = MarketPipeline(
+        Target(key=market.condition_id, condition_id=market.condition_id),
+        followed_ns=first_ns - BEFORE_NS,
+        scoring=ScoringSettings(preset=preset, cadence_s=NO_DEADLINES_S),
+        preset=chosen,
+        scorer=build_scorer(chosen),
+    )
+    about = Market(
+        condition_id=market.condition_id,
+        up_asset_id=market.up_asset_id,
+        down_asset_id=market.down_asset_id,
+        tick=market.tick,
+    )
+    pipeline.receive(MarketUpdated(at_ns=first_ns - BEFORE_NS, market=about))
+    pipeline.receive(Connected(at_ns=first_ns - BEFORE_NS, epoch=1))
+    pipeline.receive(Frame(at_ns=first_ns - BEFORE_NS, text=opening))
+    return pipeline
+
+
+def all_opened(stored: Stored, *, preset: str = "seed") -> list[MarketPipeline]:
+    """One for every market."""
+    first_ns = stored.lines[0].at_ns
+    return [
+        opened(market, opening, first_ns, preset=preset)
+        for market, opening in zip(stored.markets, stored.openings, strict=True)
+    ]
+
+
+def asking(pipeline: MarketPipeline) -> Ask:
+    """What tells the scores of an instant; revisions that have no such method make the whole signal."""
+    return getattr(pipeline, "score", None) or pipeline.evaluate
+
+
+def play(pipelines: Sequence[MarketPipeline], lines: Iterable[StoredLine], asks: Sequence[Ask] | None) -> None:
+    """Receive every message, and ask after each that holds a trade."""
+    if asks is None:
+        for market, at_ns, text, _ in lines:
+            pipelines[market].receive(Frame(at_ns=at_ns, text=text))
+        return
+    for market, at_ns, text, is_trade in lines:
+        pipelines[market].receive(Frame(at_ns=at_ns, text=text))
+        if is_trade:
+            asks[market](at_ns)
