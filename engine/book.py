@@ -63,15 +63,14 @@ class _Ladder:
         sizes = self.sizes
         if price >= self._near:
             self._near = 0
-        if shares < MICRO_SHARE and not round(shares * SIZE_SCALE):
-            if sizes.pop(price, None) is not None:
-                del self.prices[bisect_left(self.prices, price)]
-                self.best = self.prices[-1] if sizes else None
-            return
-        if price not in sizes:
-            insort(self.prices, price)
-            self.best = self.prices[-1]
-        sizes[price] = shares
+        if shares >= MICRO_SHARE or round(shares * SIZE_SCALE):
+            if price not in sizes:
+                insort(self.prices, price)
+                self.best = self.prices[-1]
+            sizes[price] = shares
+        elif sizes.pop(price, None) is not None:
+            del self.prices[bisect_left(self.prices, price)]
+            self.best = self.prices[-1] if sizes else None
 
     @property
     def top(self) -> Level | None:
@@ -108,15 +107,19 @@ class _MirrorGuard:
     is never held against an outdated statement about the other for longer than that.
     """
 
-    __slots__ = ("_half", "_half_of", "_sums")
+    __slots__ = ("_half", "_half_of", "_sums", "agreements")
 
     def __init__(self) -> None:
         self._half_of: Outcome | None = None
         self._half = 0
         self._sums: deque[int] = deque(maxlen=MIRROR_SAMPLES)
+        # How often both tokens were restated at once as exact complements, which nearly every message does: counted
+        # here by whoever takes messages in, and turned into samples once somebody looks.
+        self.agreements = 0
 
     def state(self, outcome: Outcome, top: Top) -> None:
         """``top`` is the token's own, unfolded."""
+        self._count_agreements()
         bid, ask = top
         if bid is None or ask is None or not 0 < bid < ask < PRICE_SCALE:
             return
@@ -126,16 +129,12 @@ class _MirrorGuard:
             self._sums.append(self._half + bid + ask)
             self._half_of = None
 
-    def agree(self) -> None:
-        """Both tokens were restated at once, as exact complements."""
-        self._sums.append(2 * PRICE_SCALE)
-        self._half_of = None
-
     def forget_half(self) -> None:
         self._half_of = None
 
     @property
     def off(self) -> bool:
+        self._count_agreements()
         count = len(self._sums)
         if count < MIRROR_SAMPLES_NEEDED:
             return False
@@ -143,6 +142,11 @@ class _MirrorGuard:
         four_mids = ordered[(count - 1) // 2] + ordered[count // 2]
         nominal = 4 * PRICE_SCALE
         return abs(four_mids - nominal) > MIRROR_TOLERANCE * nominal
+
+    def _count_agreements(self) -> None:
+        if self.agreements:
+            self._sums.extend([2 * PRICE_SCALE] * min(self.agreements, MIRROR_SAMPLES))
+            self._half_of, self.agreements = None, 0
 
 
 def _opposite(price: int | None) -> int | None:
@@ -229,19 +233,24 @@ class Book:
             _best_bids(said, stated[said]) if stated else (self._up.best, self._down.best)
         )
 
-    def set_level(self, of_up: bool, price: int, shares: float, up_bid: int | None, down_bid: int | None) -> None:
-        """A bid of Up or of Down that both tokens' entries of one message name alike, and the best bids they state.
+    def set_level(self, of_up: bool, price: int, shares: float, up_bid: int | None, down_bid: int | None) -> bool:
+        """Set a bid of Up or of Down that both tokens' entries of one message name alike, with the best bids they state.
 
-        It is what ``change`` makes of two entries that mirror each other, at once. Prices in ticks, 0 shares remove
-        the level, ``None`` is an empty side.
+        It is what ``change`` makes of two entries that mirror each other, at once, and answers whether the book is
+        ``sound`` now. Prices in ticks, 0 shares remove the level, ``None`` is an empty side.
         """
-        if self._synced:
-            (self._up if of_up else self._down).put(price, shares)
+        up, down = self._up, self._down
         self._stated_up, self._stated_down = up_bid, down_bid
-        if up_bid is not None and down_bid is not None and up_bid + down_bid < PRICE_SCALE:
-            self._mirror.agree()
-        else:
+        if up_bid is None or down_bid is None or up_bid + down_bid >= PRICE_SCALE:
             self._mirror.forget_half()
+            if self._synced:
+                (up if of_up else down).put(price, shares)
+            return self.sound
+        self._mirror.agreements += 1
+        if not self._synced:
+            return False
+        (up if of_up else down).put(price, shares)
+        return up_bid == up.best and down_bid == down.best
 
     def top(self, outcome: Outcome, best_bid: int | None, best_ask: int | None) -> None:
         """Take over the top that the venue states for one token, in that token's prices."""

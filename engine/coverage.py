@@ -87,7 +87,8 @@ class Coverage:
         self._stale_after_ns = stale_after_ns
         self._state = FeedState.CONNECTING
         self._spans: deque[_Span] = deque()
-        # Stretches between neighbouring events, oldest first, without those that a later one is at least as long as.
+        # Length and end of stretches between neighbouring events, oldest first, without those that a later one is at
+        # least as long as.
         self._silences: deque[tuple[int, int]] = deque()
         self.last_event_ns: int | None = None
 
@@ -99,13 +100,15 @@ class Coverage:
     def event(self, at_ns: int) -> None:
         """An application event came in; without a socket it vouches for nothing and is no event."""
         live = self._state is _LIVE
+        if live and at_ns == self.last_event_ns:
+            return
         if not (live or self.connected_now):
             return
         before_ns = self.last_event_ns or 0
         silence_ns, silences = at_ns - before_ns, self._silences
-        while silences and silences[-1][1] - silences[-1][0] <= silence_ns:
+        while silences and silences[-1][0] <= silence_ns:
             silences.pop()
-        silences.append((before_ns, at_ns))
+        silences.append((silence_ns, at_ns))
         self.last_event_ns = at_ns
         until_ns = at_ns + self._stale_after_ns
         if live and at_ns <= self._spans[-1].end_ns:
@@ -147,9 +150,9 @@ class Coverage:
         """The longest part of ``[start_ns, end_ns)`` without an event; ``end_ns`` is not before the last event."""
         last_ns = start_ns if self.last_event_ns is None else self.last_event_ns
         longest = end_ns - max(last_ns, start_ns)
-        for from_ns, until_ns in self._silences:
-            longest = max(longest, _overlap(start_ns, end_ns, from_ns, until_ns))
-            if from_ns >= start_ns:
+        for silence_ns, until_ns in self._silences:
+            longest = max(longest, _overlap(start_ns, end_ns, until_ns - silence_ns, until_ns))
+            if until_ns - silence_ns >= start_ns:
                 break
         return longest
 

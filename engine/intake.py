@@ -130,12 +130,8 @@ class Intake:
         message = read(text)
         if type(message) is ChangeMessage:
             heard = self._both_changed(message, at_ns) or self._patient(text, at_ns)
-        elif type(message) is BookMessage:
-            heard = self._book(message, at_ns)
-            if heard is None:
-                heard = self._patient(text, at_ns)
         else:
-            heard = self._patient(text, at_ns)
+            heard = (message is not None and self._book(message, at_ns)) or self._patient(text, at_ns)
         if heard:
             self.coverage.event(at_ns)
 
@@ -172,21 +168,22 @@ class Intake:
             or up.side is down.side
             or up_bid + down.best_ask != PRICE_SCALE
             or down_bid + up.best_ask != PRICE_SCALE
-            or up_bid == PRICE_SCALE
-            or down_bid == PRICE_SCALE
+            or not 0 < up_bid + down_bid < PRICE_SCALE
         ):
             return False
         of_up = up.side is _BUY
-        book.set_level(of_up, price if of_up else down.price, up.size, up_bid or None, down_bid or None)
+        sound = book.set_level(of_up, price if of_up else down.price, up.size, up_bid or None, down_bid or None)
         self._pair = None
         heard_ns = self.heard_ns
-        heard_ns[market.up_asset_id] = at_ns
-        heard_ns[market.down_asset_id] = at_ns
-        self._book_moved(book, at_ns)
+        heard_ns[market.up_asset_id] = heard_ns[market.down_asset_id] = at_ns
+        if sound and not self._wants_features:
+            self.unclean_since_ns = None
+        else:
+            self._book_moved(book, at_ns)
         return True
 
-    def _book(self, message: BookMessage, at_ns: int) -> bool | None:
-        """Take a snapshot in; ``None`` when the patient way must tell what is wrong with it.
+    def _book(self, message: BookMessage, at_ns: int) -> bool:
+        """Take a snapshot of our book in; nothing is done with any other, nor with one that is wrong somewhere.
 
         After a trade the venue sends the book of both tokens. The second one is the first one mirrored, so that its
         levels are not read when its stamp, its length and its best levels say that it is.
@@ -194,7 +191,7 @@ class Intake:
         market, book, first = self.market, self.book, self._pair
         outcome = None if market is None else market.outcome_of(message.asset_id)
         if market is None or book is None or outcome is None or message.market != market.condition_id:
-            return None
+            return False
         try:
             repeated = first is not None and message.mirrors(first) and book.has_tops(outcome, *message.tops())
             if repeated:
@@ -206,7 +203,7 @@ class Intake:
                     self.features.tick_size(tick)
                 book.replace(outcome, *ladders)
         except (ValueError, RecursionError):
-            return None
+            return False
         self._pair = message
         self.heard_ns[message.asset_id] = at_ns
         self._book_moved(book, at_ns)
