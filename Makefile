@@ -7,6 +7,9 @@ STAMP  := $(VENV)/.installed
 UV     ?= $(BIN)/uv
 ARGS   ?=
 
+# Who measures: an environment that has the peers too may be named (docs/performance.md).
+BENCH_PYTHON ?= $(BIN)/python
+
 # An interpreter that was asked for is the only one tried; python3 may be too old or too new, then its siblings are.
 ifeq ($(origin PYTHON),file)
 CANDIDATES := $(PYTHON) python3.13 python3.12 python3.11
@@ -16,7 +19,7 @@ endif
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak roundtrip bench-service bench-bridge check check-lint check-format check-types check-imports format lock clean
+.PHONY: help setup demo test soak roundtrip bench bench-quick bench-compare bench-service bench-bridge check check-lint check-format check-types check-imports format lock clean
 
 help: ## Print this help
 	@echo 'usage: make TARGET [ARGS="..."] [PYTHON=python3.12]'
@@ -67,6 +70,15 @@ soak: $(STAMP) ## Follow fifty markets of the stand-in venue for ten minutes and
 
 roundtrip: $(STAMP) ## Record ten minutes of the stand-in venue and replay them, whole and cut, to the same bytes
 	$(BIN)/python tests/bench/roundtrip.py $(ARGS)
+
+bench: $(STAMP) ## Measure what a message costs, offline and live, beside others, and judge it (within ten minutes)
+	$(BENCH_PYTHON) tests/bench/speed/speed.py --json build/bench/speed.json --plot build/bench/speed.svg $(ARGS)
+
+bench-quick: $(STAMP) ## The same within a minute, with fewer messages and rounds
+	$(BENCH_PYTHON) tests/bench/speed/speed.py --quick --json build/bench/quick.json --plot build/bench/quick.svg $(ARGS)
+
+bench-compare: $(STAMP) ## Compare the offline rows with another commit: make bench-compare BASE=main~5
+	$(BENCH_PYTHON) tests/bench/speed/compare.py $(or $(BASE),$(error name a commit: make bench-compare BASE=...)) $(ARGS)
 
 bench-service: $(STAMP) ## Measure what a bot on asyncio may expect of the service, and judge it (about two minutes)
 	$(BIN)/python tests/bench/service.py $(ARGS)

@@ -152,7 +152,7 @@ def _bars(panel: Any, table: Table, hue: str) -> None:
     middles = [statistics.median(table["rows"][name]) for name in names]
     lows = [middle - min(table["rows"][name]) for name, middle in zip(names, middles, strict=True)]
     highs = [max(table["rows"][name]) - middle for name, middle in zip(names, middles, strict=True)]
-    alphas = [1.0 if name.startswith("our ") else 0.45 for name in names]
+    alphas = [1.0 if name.startswith(("our ", "updown")) else 0.45 for name in names]
     bars = panel.barh(names, middles, xerr=[lows, highs], color=hue, ecolor="#444444", capsize=2, height=0.7)
     for bar, alpha in zip(bars, alphas, strict=True):
         bar.set_alpha(alpha)

@@ -13,7 +13,6 @@ it is installed, here or for the interpreter that ``--nautilus-python`` names.
 from __future__ import annotations
 
 import argparse
-import importlib
 import importlib.metadata
 import json
 import platform
@@ -28,7 +27,7 @@ from attrs import frozen
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.bench.speed import growth, offline
+from tests.bench.speed import growth, live, offline
 from tests.bench.speed.corpus import REFERENCE, VENUE, captured, generated
 from tests.bench.speed.report import (
     Criterion,
@@ -70,13 +69,26 @@ CRITERIA: Final = (
     Criterion("the offline pipeline over nautilus_trader", "offline", offline.PIPELINE, offline.NAUTILUS, 0.1),
     Criterion("the offline pipeline over the reference", "offline", offline.PIPELINE, offline.REFERENCE, 1.25),
     Criterion("depth imbalance of ten levels, µs", "stages", "depth imbalance of a resting book, a call", None, 1.0),
+    Criterion("saturated: over trio-websocket's defaults", "saturated-ws-50", live.OURS, live.DEFAULTS, 1 / 1.5),
+    Criterion("saturated: the second transport", "saturated-ws-50", live.OURS_SANS_IO, live.DEFAULTS, 1 / 4),
+    Criterion("paced TLS: over the original design", "paced-wss-50", live.OURS, live.ORIGINAL, 1.0),
+    Criterion("paced TLS: the second transport", "paced-wss-50", live.OURS_SANS_IO, live.ORIGINAL, 1.0),
+    Criterion("paced TLS: the second transport over picows", "paced-wss-50", live.OURS_SANS_IO, live.PICOWS, 1.6),
     Criterion("500 markets over 1, in bursts", "growth-bursts", "500", "1", 1.15),
     Criterion("500 markets over 1, one by one", "growth-one-by-one", "500", "1", 1.15),
     Criterion("10,000 trades in the window over 10", "growth-window", "10,000", "10", 1.10),
     Criterion("the same, corrected preset", "growth-window-corrected", "10,000", "10", 1.10),
+    *[
+        Criterion(f"an idle TLS market, KiB ({name})", "memory", f"{name}, uss", None, 100 / 1.024)
+        for name in (live.OURS, live.OURS_SANS_IO)
+    ],
+    *[
+        Criterion(f"deadlines beside a flood, ms late at p99 ({name})", "fairness", f"{name}, flooded, p99", None, 20.0)
+        for name in (live.OURS, live.OURS_SANS_IO)
+    ],
 )
 
-DRAWN: Final = ("offline", "offline-venue", "growth-one-by-one", "growth-window")
+DRAWN: Final = ("offline", "saturated-ws-50", "paced-wss-50", "growth-one-by-one", "growth-window")
 
 
 def in_turns(columns: Sequence[str], rounds: int, measure: Callable[[str, int], float | None]) -> Rounds:
@@ -166,7 +178,7 @@ def growth_tables(effort: Effort) -> dict[str, Table]:
         found = _of(rounds["window"], preset)
         tables[key] = new_table(f"Trades in the window: {preset}", "µs a trade and score", "10", found)
     tables["latency"] = new_table("From a trade's text to the signal", "µs", "seed, p50", rounds["latency"])
-    tables["memory"] = new_table("What a pipeline holds", "KiB", "seed, books only", rounds["memory"])
+    tables["pipeline-memory"] = new_table("What a pipeline holds", "KiB", "seed, books only", rounds["memory"])
     if "start" in rounds:
         tables["start"] = new_table("Starting, best of two", "ms", "python, nothing else", rounds["start"])
     return tables
@@ -186,12 +198,20 @@ def _of(rounds: Rounds, prefix: str) -> Rounds:
 # Live.
 
 
-def live_tables(effort: Effort) -> dict[str, Table]:
-    """Whole engines before a load generator; none in the smallest effort."""
+def live_tables(effort: Effort, captures: Path | None) -> dict[str, Table]:
+    """Whole engines before a load generator; recorded markets in short. None in the smallest effort."""
     if not effort.apart:
         return {}
-    live = importlib.import_module("live")
-    return dict(live.tables(quick=effort is QUICK))
+    tables = live.measured(quick=effort is QUICK, say=say)
+    if captures is not None:
+        for key, table in live.measured(quick=True, captures=str(captures), only="saturated", say=say).items():
+            tables[f"{key}-captures"] = table | {"title": f"{table['title']}, recorded markets"}
+    return tables
+
+
+def say(text: str) -> None:
+    """Progress, to whoever waits."""
+    sys.stderr.write(f"{text}\n")
 
 
 # The run.
@@ -213,13 +233,13 @@ def run(effort: Effort, parts: Sequence[str], captures: Path | None, nautilus_py
     measures: Mapping[str, Callable[[], dict[str, Table]]] = {
         "offline": lambda: offline_tables(effort, captures, nautilus_python),
         "growth": lambda: growth_tables(effort),
-        "live": lambda: live_tables(effort),
+        "live": lambda: live_tables(effort, captures),
     }
     tables: dict[str, Table] = {}
     for part in parts:
         began = time.monotonic()
         tables |= measures[part]()
-        sys.stderr.write(f"{part}: {time.monotonic() - began:.0f} s\n")
+        say(f"{part}: {time.monotonic() - began:.0f} s")
     return tables
 
 
@@ -242,11 +262,13 @@ def main() -> None:
     for table in tables.values():
         sys.stdout.write(described(table) + "\n\n")
     sys.stdout.write(verdicts(found) + "\n")
+    for path in filter(None, (asked.json, asked.plot)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     if asked.json is not None:
         judgement = [{"criterion": it.criterion.text, "passed": it.passed} for it in found]
         asked.json.write_text(json.dumps({"about": about, "tables": tables, "judged": judgement}, indent=1) + "\n")
     if asked.plot is not None and not draw(tables, DRAWN, asked.plot, about=f"Python {about['python']}"):
-        sys.stderr.write("no plot: it needs matplotlib and something to show\n")
+        say("no plot: it needs matplotlib and something to show")
     sys.exit(chosen is not TINY and any(it.passed is False for it in found))
 
 
