@@ -11,10 +11,11 @@ import json
 import math
 import os
 import resource
+import signal
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -32,6 +33,7 @@ from tests.bench.speed.stamps import Stamps
 
 TRADE: Final = '"last_trade_price"'
 PATIENCE_S: Final = 40.0
+LOOK_S: Final = 0.02
 
 Listener = Callable[[str], None]
 NewListener = Callable[[int], Listener]
@@ -153,17 +155,31 @@ def quantiles(ages_ns: list[int]) -> dict[str, float]:
     }
 
 
-async def watch(meter: Meter, sleep: Callable[[float], Awaitable[object]]) -> None:
-    """Let it begin, measure it and tell; does not return. ``sleep`` is that of the loop."""
+def watch(meter: Meter) -> None:
+    """Let it begin, measure it and tell, by a timer of the system: a loop that is saturated may not come to its own."""
     give_up = time.monotonic() + PATIENCE_S
-    while not meter.all_heard:
-        if time.monotonic() > give_up:
+
+    def begin(*_: object) -> None:
+        _at_alarm(end, meter.job.seconds)
+        meter.begin()
+
+    def end(*_: object) -> None:
+        tell(meter.end())
+
+    def look(*_: object) -> None:
+        if meter.all_heard:
+            _at_alarm(begin, meter.job.warm_s)
+        elif time.monotonic() > give_up:
             tell({"skipped": f"{sum(map(bool, meter.counts))} of {meter.job.connections} connected"})
-        await sleep(0.02)
-    await sleep(meter.job.warm_s)
-    meter.begin()
-    await sleep(meter.job.seconds)
-    tell(meter.end())
+        else:
+            _at_alarm(look, LOOK_S)
+
+    _at_alarm(look, LOOK_S)
+
+
+def _at_alarm(handler: Callable[..., None], seconds: float) -> None:
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def tell(figures: Mapping[str, Any]) -> None:

@@ -183,7 +183,11 @@ class Client:
 
     def say(self) -> bool:
         """Send the next message alone; whether it was taken at once."""
-        return self._send(self._advance(cast(Reel, self.reel)))
+        try:
+            return self._send(self._advance(cast(Reel, self.reel)))
+        except OSError:
+            # It has just left; the next look at the sockets will tell the others.
+            return True
 
     def _advance(self, reel: Reel) -> memoryview:
         self._next = self._next % len(reel)

@@ -61,7 +61,7 @@ async def _play(job: Job, connect: Connect, new_listener: NewListener, meter: Me
     async with asyncio.TaskGroup() as tasks:
         for market in range(job.connections):
             tasks.create_task(connect(job, market, new_listener(market)))
-        await watch(meter, asyncio.sleep)
+        watch(meter)
 
 
 def run(job: Job, name: str, listener: str, loop: str = "asyncio") -> None:

@@ -29,7 +29,7 @@ from engine.units import price_usd
 from tests.bench.speed.job import PATIENCE_S, TRADE, Job, Meter, quantiles, tell
 
 NOWHERE = "http://127.0.0.1:1"
-PING_EVERY_S = 1.0
+PING_EVERY_S = 0.5
 """Of an idle market whose memory is measured, so that a heartbeat or two happen."""
 
 

@@ -24,7 +24,7 @@ async def trio_websocket_row(job: Job, new_listener: NewListener, meter: Meter) 
     async with trio.open_nursery() as nursery:
         for market in range(job.connections):
             nursery.start_soon(connect, market)
-        await watch(meter, trio.sleep)
+        watch(meter)
 
 
 ROWS = {"trio-websocket": trio_websocket_row}
