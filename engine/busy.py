@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from engine.events import BookSnapshot, Level, LevelChange, PriceChange
@@ -29,13 +29,12 @@ from engine.shapes import (
     price_step,
     venue_ms,
 )
-from engine.units import PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
+from engine.units import MAX_SHARES, PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
 
 _CHANGE_END: Final = '"event_type":"price_change"}'
 _BOOK_END: Final = '"event_type":"book"}'
 
 _UNITS_PER_SHARE: Final = float(SIZE_SCALE)
-_MICRO_SHARE: Final = 1 / SIZE_SCALE
 
 _SHORT: Final = MAX_TEXT_BYTES // 4
 """Characters of a frame in which no text can be too long, whatever the characters."""
@@ -102,14 +101,18 @@ class ChangeMessage(Struct, gc=False, forbid_unknown_fields=True):
         return PriceChange(market=condition_id(self.market), changes=tuple(changes), venue_ms=venue_ms(self.timestamp))
 
 
+# Levels of nothing, which the venue does not send in a book, are left to those with patience.
+_Something = Annotated[float, Meta(ge=1 / SIZE_SCALE, le=MAX_SHARES)]
+
+
 class _Row(Struct, gc=False, forbid_unknown_fields=True):
     price: LevelTicks
-    size: Size
+    size: _Something
 
 
 class _OppositeRow(Struct, gc=False, forbid_unknown_fields=True):
     price: OppositeTicks
-    size: Size
+    size: _Something
 
 
 _read_rows: Final = Decoder(list[_Row], strict=False).decode
@@ -146,17 +149,14 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
         )
 
     def ladders(self) -> tuple[Ladder, Ladder]:
-        """The bids of this token, and its asks as the bids of the other one. Raises ``ValueError``.
+        """The bids of this token, and its asks as the bids of the other one; of two at one price the later one counts.
 
-        Of two levels at one price the later one counts, and a size of 0 removes the level.
+        Raises ``ValueError``, also for a level of less than a micro-share.
         """
         bids, asks = _read_rows(self.bids), _read_opposite_rows(self.asks)
         if len(bids) > MAX_MEMBERS or len(asks) > MAX_MEMBERS:
             raise ValueError(f"more than {MAX_MEMBERS} levels")
-        return (
-            _without_nothing({row.price: row.size for row in bids}),
-            _without_nothing({row.price: row.size for row in asks}),
-        )
+        return {row.price: row.size for row in bids}, {row.price: row.size for row in asks}
 
     def tops(self) -> tuple[Level | None, Level | None]:
         """Price and micro-shares of the last bid and the last ask, which are the best ones as the venue sorts them.
@@ -178,13 +178,6 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
 
 def _units(size: float) -> int:
     return round(size * _UNITS_PER_SHARE)
-
-
-def _without_nothing(ladder: Ladder) -> Ladder:
-    """Without the levels of less than half a micro-share, which are none."""
-    if ladder and min(ladder.values()) < _MICRO_SHARE:
-        return {price: size for price, size in ladder.items() if _units(size)}
-    return ladder
 
 
 def _last(levels: Raw, read: Callable[[bytes], list[Any]]) -> Level | None:

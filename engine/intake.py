@@ -77,7 +77,8 @@ class Intake:
         """Forget what was received before ``start_ns``."""
         self.trades.evict(start_ns)
         self.coverage.evict(start_ns)
-        self.features.evict(start_ns)
+        if self._wants_features:
+            self.features.evict(start_ns)
 
     @property
     def book_state(self) -> BookState:

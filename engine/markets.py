@@ -126,14 +126,16 @@ def phase_of(target: Target, market: Market | None, now_ns: int) -> MarketPhase:
     The first row that holds decides: a winner is known; the venue closed it, or its slot is over; it has not started,
     or nothing at all is known of it; it takes no orders; else it is open.
     """
-    start = market.start_ns if market is not None and market.start_ns is not None else target.start_ns
-    end = market.end_ns if market is not None and market.end_ns is not None else target.end_ns
-    slot_over = target.series is not None and end is not None and now_ns >= end
-    rows = (
-        (market is not None and market.winner is not None, MarketPhase.RESOLVED),
-        (slot_over or (market is not None and market.closed), MarketPhase.CLOSED),
-        (start is not None and now_ns < start, MarketPhase.PENDING),
-        (market is None and start is None, MarketPhase.PENDING),
-        (market is not None and not market.accepting_orders, MarketPhase.CLOSED),
-    )
-    return next((phase for holds, phase in rows if holds), MarketPhase.OPEN)
+    start, end = target.start_ns, target.end_ns
+    if market is not None:
+        if market.winner is not None:
+            return MarketPhase.RESOLVED
+        start = start if market.start_ns is None else market.start_ns
+        end = end if market.end_ns is None else market.end_ns
+        if market.closed:
+            return MarketPhase.CLOSED
+    if target.series is not None and end is not None and now_ns >= end:
+        return MarketPhase.CLOSED
+    if (start is None and market is None) or (start is not None and now_ns < start):
+        return MarketPhase.PENDING
+    return MarketPhase.OPEN if market is None or market.accepting_orders else MarketPhase.CLOSED

@@ -35,6 +35,7 @@ from engine.units import notional_usd, price_usd, shares, to_ns, to_seconds
 from engine.verdict import classify
 
 _UNHEARD = (FeedState.CONNECTING, FeedState.SUBSCRIBED, FeedState.BACKOFF)
+_OVER = (MarketPhase.CLOSED, MarketPhase.RESOLVED)
 
 NOTHING = Scores(components=Components(), score=0.0, confidence=0.0, confidence_seed=0.0)
 
@@ -62,6 +63,7 @@ def neutral_signal(
         target,
         market,
         as_of_ns,
+        phase=phase_of(target, market, as_of_ns),
         scores=NOTHING,
         verdict=(SignalType.MARKET_UNAVAILABLE, reason),
         window=WindowProof(start_ns=start_ns, end_ns=as_of_ns, coverage=0.0),
@@ -144,23 +146,39 @@ class MarketPipeline:
 
         ``as_of_ns`` must not lie before the last record or after the next deadline.
         """
-        intake = self.intake
-        start_ns = as_of_ns - self._window_ns
-        intake.evict(start_ns)
-        coverage = intake.coverage.covered_ns(start_ns, as_of_ns) / self._window_ns
-        refusal = self._refusal(as_of_ns, coverage)
+        start_ns, coverage = self._move_window(as_of_ns)
+        market = self.intake.market
+        phase = phase_of(self.target, market, as_of_ns)
+        feed_state = self.intake.coverage.state(as_of_ns)
+        refusal = self._refusal(as_of_ns, coverage, phase, feed_state)
         scores = NOTHING if refusal is not None else self._scorer(self._view(start_ns, as_of_ns, coverage))
         return _signal(
             self.target,
-            intake.market,
+            market,
             as_of_ns,
+            phase=phase,
             scores=scores,
             verdict=refusal or (self._classify(scores), None),
             window=self._window(start_ns, as_of_ns, coverage, scores),
-            quality=self._quality(start_ns, as_of_ns),
-            quote=self._quote(as_of_ns),
+            quality=self._quality(start_ns, as_of_ns, _of_feed(phase, feed_state)),
+            quote=self._quote(as_of_ns, live=feed_state is FeedState.LIVE),
             stamp=self.stamp,
         )
+
+    def score(self, as_of_ns: int) -> Scores:
+        """The scores of this instant alone: of the window as it is, without verdict, proof or refusal.
+
+        For whoever looks at every trade and knows by other ways that the market is open and its feed alive;
+        ``as_of_ns`` as for ``evaluate``.
+        """
+        start_ns, coverage = self._move_window(as_of_ns)
+        return self._scorer(self._view(start_ns, as_of_ns, coverage))
+
+    def _move_window(self, as_of_ns: int) -> tuple[int, float]:
+        """Its start, and the share of it that was truly covered."""
+        start_ns = as_of_ns - self._window_ns
+        self.intake.evict(start_ns)
+        return start_ns, self.intake.coverage.covered_ns(start_ns, as_of_ns) / self._window_ns
 
     @property
     def unclean_since_ns(self) -> int | None:
@@ -183,25 +201,32 @@ class MarketPipeline:
             features=self.intake.features,
         )
 
-    def _refusal(self, as_of_ns: int, coverage: float) -> tuple[SignalType, str] | None:
-        """Why there is nothing to score, by the first row that holds; ``None`` when there is."""
+    def _refusal(
+        self, as_of_ns: int, coverage: float, phase: MarketPhase, feed_state: FeedState
+    ) -> tuple[SignalType, str] | None:
+        """Why there is nothing to score, by the first line that holds; ``None`` when there is."""
         intake = self.intake
-        phase = phase_of(self.target, intake.market, as_of_ns)
-        unknown = intake.market is None and intake.answered
-        unheard = intake.coverage.state(as_of_ns) in _UNHEARD
-        failed = intake.market is None and intake.lookup_failure is not None
-        outage = unheard and as_of_ns - (intake.coverage.last_event_ns or 0) > self._grace_ns
-        rows = (
-            (phase in (MarketPhase.CLOSED, MarketPhase.RESOLVED), SignalType.MARKET_CLOSED, phase.value),
-            (unknown and self.target.series is None, SignalType.MARKET_CLOSED, "unknown_market"),
-            (unknown, SignalType.MARKET_UNAVAILABLE, "not_listed_yet"),
-            (failed, SignalType.MARKET_UNAVAILABLE, f"metadata_{intake.lookup_failure}"),
-            (intake.market is None, SignalType.MARKET_UNAVAILABLE, "no_metadata"),
-            (outage, SignalType.MARKET_UNAVAILABLE, intake.fault or "connecting"),
-            (coverage <= 0.0, SignalType.MARKET_UNAVAILABLE, "no_data"),
-            (intake.book is not None and intake.book.mirror_sum_off, SignalType.MARKET_UNAVAILABLE, "not_complements"),
-        )
-        return next(((signal_type, reason) for holds, signal_type, reason in rows if holds), None)
+        if phase in _OVER:
+            return SignalType.MARKET_CLOSED, phase.value
+        if intake.market is None:
+            return self._unknown()
+        if feed_state in _UNHEARD and as_of_ns - (intake.coverage.last_event_ns or 0) > self._grace_ns:
+            return SignalType.MARKET_UNAVAILABLE, intake.fault or "connecting"
+        if coverage <= 0.0:
+            return SignalType.MARKET_UNAVAILABLE, "no_data"
+        if intake.book is not None and intake.book.mirror_sum_off:
+            return SignalType.MARKET_UNAVAILABLE, "not_complements"
+        return None
+
+    def _unknown(self) -> tuple[SignalType, str]:
+        """Why the market is not known."""
+        intake = self.intake
+        if intake.answered and self.target.series is None:
+            return SignalType.MARKET_CLOSED, "unknown_market"
+        if intake.answered:
+            return SignalType.MARKET_UNAVAILABLE, "not_listed_yet"
+        failure = intake.lookup_failure
+        return SignalType.MARKET_UNAVAILABLE, "no_metadata" if failure is None else f"metadata_{failure}"
 
     def _classify(self, scores: Scores) -> SignalType:
         components = scores.components
@@ -221,13 +246,13 @@ class MarketPipeline:
             volume_usd=notional_usd(trades.notional),
         )
 
-    def _quality(self, start_ns: int, end_ns: int) -> Quality:
+    def _quality(self, start_ns: int, end_ns: int, feed_state: FeedState) -> Quality:
         intake = self.intake
         return Quality(
             epoch=intake.epoch,
             gaps=intake.coverage.gaps(start_ns, end_ns),
             max_silence_s=to_seconds(intake.coverage.max_silence_ns(start_ns, end_ns)),
-            feed_state=self.feed_state(end_ns),
+            feed_state=feed_state,
             book_state=intake.book_state,
             messages=intake.messages,
             duplicates=intake.trades.duplicates,
@@ -240,14 +265,11 @@ class MarketPipeline:
 
     def feed_state(self, now_ns: int) -> FeedState:
         """How the feed stands; closed once the market is."""
-        phase = phase_of(self.target, self.intake.market, now_ns)
-        closed = phase in (MarketPhase.CLOSED, MarketPhase.RESOLVED)
-        return FeedState.CLOSED if closed else self.intake.coverage.state(now_ns)
+        return _of_feed(phase_of(self.target, self.intake.market, now_ns), self.intake.coverage.state(now_ns))
 
-    def _quote(self, as_of_ns: int) -> Quote:
+    def _quote(self, as_of_ns: int, *, live: bool) -> Quote:
         book = self.intake.book
         left_s = _seconds_to_close(self.target, self.intake.market, as_of_ns)
-        live = self.intake.coverage.state(as_of_ns) is FeedState.LIVE
         if book is None or not live or book.state in (BookState.UNSYNCED, BookState.CROSSED):
             return Quote(seconds_to_close=left_s)
         bid, ask = book.best_bid, book.best_ask
@@ -257,6 +279,10 @@ class MarketPipeline:
             mid=None if bid is None or ask is None else price_usd((bid + ask) / 2),
             seconds_to_close=left_s,
         )
+
+
+def _of_feed(phase: MarketPhase, state: FeedState) -> FeedState:
+    return FeedState.CLOSED if phase in _OVER else state
 
 
 def _seconds_to_close(target: Target, market: Market | None, now_ns: int) -> float | None:
@@ -269,6 +295,7 @@ def _signal(
     market: Market | None,
     as_of_ns: int,
     *,
+    phase: MarketPhase,
     scores: Scores,
     verdict: tuple[SignalType, str | None],
     window: WindowProof,
@@ -285,7 +312,7 @@ def _signal(
         condition_id=target.condition_id if market is None else market.condition_id,
         yes_asset_id=None if market is None else market.up_asset_id,
         no_asset_id=None if market is None else market.down_asset_id,
-        phase=phase_of(target, market, as_of_ns),
+        phase=phase,
         score=scores.score,
         confidence=scores.confidence,
         confidence_seed=scores.confidence_seed,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs import Attribute, field, frozen
+from attrs.validators import ge, le
 
 from engine.botrecord import (
     MOMENTUM_DIRECTION,
@@ -26,7 +26,11 @@ from engine.markets import MarketPhase
 MAX_OUTSIDE_WEIGHT = 1e6
 """How much more than the markets' side an outside score may weigh."""
 
-_component = optional(and_(ge(-1.0), le(1.0)))
+
+def _component(_: object, attribute: Attribute[float | None], value: float | None) -> None:
+    # Written out: there are four of them in every signal.
+    if value is not None and not -1.0 <= value <= 1.0:
+        raise ValueError(f"{attribute.name!r} must lie in -1..+1: {value}")
 
 
 class SignalType(StrEnum):
