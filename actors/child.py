@@ -4,7 +4,6 @@ The kinds of restart, intensity and period are those of Erlang/OTP Design Princi
 """
 
 import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
@@ -106,7 +105,7 @@ class Child:
     restarts: int = 0
     quarantines: int = 0
     last_error: str | None = None
-    recent: deque[int] = field(factory=deque)  # when it was restarted, within the period
+    recent: list[int] = field(factory=list)  # when it was restarted, within the period
 
     def become(self, state: ChildState, now_ns: int) -> None:
         """Enter `state` at `now_ns` (ns since the epoch)."""
@@ -132,7 +131,7 @@ class Child:
         """Whether the period up to `now_ns` has room for one more restart; forgets those before it."""
         horizon_ns = now_ns - round(self.spec.period_s * NS_PER_S)
         while self.recent and self.recent[0] < horizon_ns:
-            self.recent.popleft()
+            del self.recent[0]
         return len(self.recent) < self.spec.intensity
 
     def next_quarantine_s(self) -> float:

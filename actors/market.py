@@ -8,7 +8,6 @@ a slow moment changes no signal, only when it is seen.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import trio
@@ -86,8 +85,7 @@ class MarketActor:
         self._seat = seat
         self._tools = tools
         self._clock = tools.clock
-        self._log = tools.log.bind(market=seat.target.key, series=seat.target.series)
-        self._inbox: deque[Record] = deque(maxlen=INBOX_RECORDS)
+        self._inbox: list[Record] = []
         self._asked: list[Ask] = []
         self._bell = trio.Event()
         self._closed = False
@@ -207,14 +205,15 @@ class MarketActor:
 
     def _put(self, record: Record) -> None:
         if not self._closed:
+            if len(self._inbox) >= INBOX_RECORDS:
+                del self._inbox[0]
             self._inbox.append(record)
             self._bell.set()
 
     def _digest(self) -> None:
         """Take in what waits, which is older than whatever comes now."""
         if self._inbox:
-            waiting = tuple(self._inbox)
-            self._inbox.clear()
+            waiting, self._inbox = self._inbox, []
             self._take(waiting)
             if self._pipeline.ended:
                 self._seat.left_ns = waiting[-1].at_ns
@@ -283,7 +282,10 @@ class MarketActor:
         if coverage.live_since_ns is not None:
             self._opening_ns = None
             self._seat.opening_gap_s = gap_s = max(0.0, to_seconds(coverage.live_since_ns - start_ns))
-            self._log.info("market.rolled", gap_s=gap_s, slug=self._seat.target.slug)
+            target = self._seat.target
+            self._tools.log.info(
+                "market.rolled", market=target.key, series=target.series, gap_s=gap_s, slug=target.slug
+            )
 
     def _leave(self) -> None:
         self._closed = True
