@@ -14,6 +14,8 @@ import trio
 from attrs import frozen
 
 from actors.faults import FaultKind, FeedFault
+from actors.tcp import ReadyStream
+from actors.tls import TlsStream
 
 DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 _STRICT_VERSIONS: Final = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
@@ -110,9 +112,9 @@ async def dial(url: str, *, ssl_context: ssl.SSLContext | None = None, allow_pla
     return await _secure(await _connect(address), address.host, context)
 
 
-async def _connect(address: Address) -> trio.SocketStream:
+async def _connect(address: Address) -> ReadyStream:
     try:
-        return await trio.open_tcp_stream(address.host, address.port)
+        return ReadyStream(await trio.open_tcp_stream(address.host, address.port))
     except socket.gaierror as error:
         raise FeedFault(FaultKind.DNS, _words(error)) from error
     except OSError as error:
@@ -122,9 +124,8 @@ async def _connect(address: Address) -> trio.SocketStream:
         raise FeedFault(kind, "; ".join(map(_words, causes))) from error
 
 
-async def _secure(stream: trio.abc.Stream, host: str, context: ssl.SSLContext) -> trio.abc.Stream:
-    # https_compatible: venues hang up without close_notify, and WebSocket has a Close frame of its own.
-    secure = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+async def _secure(stream: trio.abc.Stream, host: str, context: ssl.SSLContext) -> TlsStream:
+    secure = TlsStream(stream, context, host=host)
     try:
         await secure.do_handshake()
     except trio.BrokenResourceError as error:

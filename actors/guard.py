@@ -1,13 +1,13 @@
-"""What a peer's bytes may cost, judged before the WebSocket library sees them.
+"""What a peer's bytes may cost, judged before any WebSocket library sees them.
 
 trio-websocket counts characters instead of bytes, counts no fragments, keeps the body of a refusal whatever its length,
-and says nothing when the peer hangs up during the upgrade. So the reply to the upgrade and the *headers* of all frames
-are read here first, and a budget that is broken is a `FeedFault`. Validity stays the library's business.
+and says nothing when the peer hangs up during the upgrade; websockets answers a flood of pings without a pause and
+reads lengths that are no lengths. So the reply to the upgrade and the *headers* of all frames are read here first, and
+a budget that is broken is a `FeedFault`. Validity stays the library's business.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -17,6 +17,9 @@ from actors.faults import EXCERPT_CHARACTERS, FaultKind, FeedFault, parse_retry_
 
 HEADER_BLOCK_BYTES: Final = 16 * 1024
 """Longest reply to the upgrade, up to and including its empty line."""
+
+PIECE_BYTES: Final = 16 * 1024
+"""Most bytes that a library gets to understand in one go, so that a flood lets others have their turn."""
 
 STATUS_KINDS: Final = {403: FaultKind.BLOCKED, 429: FaultKind.RATE_LIMITED}
 """Kinds of fault of the HTTP statuses that refuse the upgrade; every other status is `handshake`."""
@@ -30,7 +33,9 @@ _FIN: Final = 0x80
 _CONTROL: Final = 0x08
 _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
+_WHOLE_TEXT: Final = _FIN | 0x01
 _EXTENDED_LENGTH_BYTES: Final = {126: 2, 127: 8}
+_SHORTEST_EXTENDED: Final = {2: 126, 8: 1 << 16}
 
 
 class UpgradeReply:
@@ -95,7 +100,7 @@ def _retry_after(headers: dict[str, str]) -> float | None:
 class FrameMeter:
     """Walks over frame headers and counts, since the last complete message, bytes of payload, frames and time.
 
-    Control frames count as frames, too: the library handles a flood of them without ever yielding to other tasks.
+    Control frames count as frames, too: a library handles a flood of them without ever yielding to other tasks.
     """
 
     def __init__(self, *, message_bytes: int, message_frames: int) -> None:
@@ -107,20 +112,43 @@ class FrameMeter:
         self._bytes = 0
         self._frames = 0
         self.began: float | None = None
-        """When the first frame of the message under way came, in the caller's seconds; None between messages."""
+        """When the first frame of the message under way came, in seconds of the clock; None between messages."""
 
-    def receive(self, data: bytes | bytearray, now: float) -> None:
-        """Takes received bytes (whole or partial frames).
+    def receive(self, data: bytes | bytearray, clock: Callable[[], float]) -> None:
+        """Takes received bytes (whole or partial frames). The clock is read only if they leave a message unfinished.
 
         Raises FeedFault `oversize` as soon as a frame *claims* to make its message too large, and `protocol` for one
-        frame too many.
+        frame too many and for a length that is written longer than need be.
         """
-        position = 0
-        while position < len(data):
+        position, end = 0, len(data)
+        while position < end:
             if self._payload_left:
-                position += self._skip(len(data) - position)
+                position += self._skip(end - position)
             else:
-                position += self._take_header(data, position, now)
+                if self.began is None and not self._header:
+                    position = self._whole_texts(data, position)
+                position += self._take_header(data, position, clock)
+
+    def _whole_texts(self, data: bytes | bytearray, position: int) -> int:
+        """Where the run of whole texts, short ones in one frame each, ends that begins at `position`.
+
+        That is next to all a feed ever says, so this loop is what the meter costs.
+        """
+        start, end, last_header, limit = position, len(data), len(data) - 4, self._message_bytes
+        while position <= last_header and data[position] == _WHOLE_TEXT:
+            length = data[position + 1]
+            after = position + 2 + length
+            if length >= 126:
+                length = data[position + 2] << 8 | data[position + 3] if length == 126 else 0
+                if length < 126:
+                    break
+                after = position + 4 + length
+            if after > end or length > limit:
+                break
+            position = after
+        if position > start:
+            self._frames = 0
+        return position
 
     def _skip(self, available: int) -> int:
         skipped = min(self._payload_left, available)
@@ -129,17 +157,17 @@ class FrameMeter:
             self._end_frame()
         return skipped
 
-    def _take_header(self, data: bytes | bytearray, position: int, now: float) -> int:
+    def _take_header(self, data: bytes | bytearray, position: int, clock: Callable[[], float]) -> int:
         header, start = self._header, position
         while (missing := _header_bytes(header) - len(header)) and position < len(data):
             header += data[position : position + missing]
             position = min(position + missing, len(data))
         if not missing:
-            self._begin_frame(header, now)
+            self._begin_frame(header, clock)
             header.clear()
         return position - start
 
-    def _begin_frame(self, header: bytearray, now: float) -> None:
+    def _begin_frame(self, header: bytearray, clock: Callable[[], float]) -> None:
         control = bool(header[0] & _CONTROL)
         self._payload_left = _payload_bytes(header)
         self._ends_message = bool(header[0] & _FIN) and not control
@@ -147,13 +175,13 @@ class FrameMeter:
         if self._frames > self._message_frames:
             raise FeedFault(FaultKind.PROTOCOL, f"more than {self._message_frames} frames without a complete message")
         if not control:
-            self._charge(self._payload_left, now)
+            self._charge(self._payload_left, clock)
         if not self._payload_left:
             self._end_frame()
 
-    def _charge(self, payload_bytes: int, now: float) -> None:
+    def _charge(self, payload_bytes: int, clock: Callable[[], float]) -> None:
         if self.began is None:
-            self.began = now
+            self.began = clock()
         self._bytes += payload_bytes
         if self._bytes > self._message_bytes:
             raise FeedFault(FaultKind.OVERSIZE, f"a message of {self._bytes} bytes or more")
@@ -167,28 +195,56 @@ class GuardedStream(trio.abc.Stream):
     """The peer's byte stream with its budgets: a byte that breaks one never reaches the library.
 
     `message_bytes` and `message_frames` bound each message; `meter` tells how old the one under way is, on trio's
-    clock; `received` counts all bytes. Besides the errors of any stream, receiving and sending raise FeedFault.
+    clock; `received` counts all bytes. What came is handed on in pieces of at most `PIECE_BYTES`, with a checkpoint
+    between two; with `reply_apart` the reply to the upgrade is a piece of its own. `before_more`, if there is one, is
+    called whenever somebody asks for more. Besides the errors of any stream, receiving and sending raise FeedFault.
     """
 
     def __init__(self, stream: trio.abc.Stream, *, message_bytes: int, message_frames: int) -> None:
         self._stream = stream
         self._reply = UpgradeReply()
+        self._later: bytes | bytearray = b""
         self.meter = FrameMeter(message_bytes=message_bytes, message_frames=message_frames)
         self.received = 0
+        self.reply_apart = False
+        self.before_more: Callable[[], None] | None = None
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """As of any stream, once the bytes have been judged."""
-        with self._fault_of_upgrade():
-            data = await self._stream.receive_some(max_bytes)
-        self.received += len(data)
-        frames = data if self._reply.complete else self._reply.receive(data)
-        self.meter.receive(frames, trio.current_time())
+        if self.before_more is not None:
+            self.before_more()
+        if self._later:
+            await trio.lowlevel.checkpoint()
+            data, self._later = self._later, b""
+        else:
+            data = await self._receive(max_bytes)
+            self.received += len(data)
+        if len(data) > PIECE_BYTES:
+            data, self._later = data[:PIECE_BYTES], data[PIECE_BYTES:]
+        if self._reply.complete:
+            self.meter.receive(data, trio.current_time)
+            return data
+        frames = self._reply.receive(data)
+        if frames and self.reply_apart:
+            data, self._later = data[: -len(frames)], frames + self._later
+        else:
+            self.meter.receive(frames, trio.current_time)
         return data
+
+    async def _receive(self, max_bytes: int | None) -> bytes | bytearray:
+        try:
+            return await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError as error:
+            self._raise_fault_of_upgrade(error)
+            raise
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As of any stream."""
-        with self._fault_of_upgrade():
+        try:
             await self._stream.send_all(data)
+        except trio.BrokenResourceError as error:
+            self._raise_fault_of_upgrade(error)
+            raise
 
     async def wait_send_all_might_not_block(self) -> None:
         """As of any stream."""
@@ -198,14 +254,9 @@ class GuardedStream(trio.abc.Stream):
         """Closes the stream underneath."""
         await self._stream.aclose()
 
-    @contextmanager
-    def _fault_of_upgrade(self) -> Iterator[None]:
-        """Until the upgrade is through, the library takes a broken stream for a reason to wait."""
-        try:
-            yield
-        except trio.BrokenResourceError as error:
-            if self._reply.complete:
-                raise
+    def _raise_fault_of_upgrade(self, error: trio.BrokenResourceError) -> None:
+        """Until the upgrade is through, a library takes a broken stream for a reason to wait."""
+        if not self._reply.complete:
             raise FeedFault(FaultKind.HANDSHAKE, f"broken during the upgrade: {error}") from error
 
 
@@ -217,5 +268,12 @@ def _header_bytes(header: bytearray) -> int:
 
 
 def _payload_bytes(header: bytearray) -> int:
-    extended = _EXTENDED_LENGTH_BYTES.get(header[1] & _LENGTH, 0)
-    return int.from_bytes(header[2 : 2 + extended], "big") if extended else header[1] & _LENGTH
+    short = header[1] & _LENGTH
+    extended = _EXTENDED_LENGTH_BYTES.get(short, 0)
+    if not extended:
+        return short
+    length = int.from_bytes(header[2 : 2 + extended], "big")
+    if length < _SHORTEST_EXTENDED[extended]:
+        # Not every library minds, and two readings of one stream are one too many.
+        raise FeedFault(FaultKind.PROTOCOL, f"a length of {length} written in {extended} bytes", close_code=1002)
+    return length

@@ -1,46 +1,34 @@
-"""One WebSocket session: first frame, complete messages in, heartbeat, deadlines, and an end that is always one fault.
+"""One WebSocket session: first frame, messages in batches, heartbeat, deadlines, and an end that is always one fault.
 
-trio-websocket's own time-outs cannot be trusted: it waits for ever for a reader that nobody cancels, leaks `Cancelled`
-out of scopes that nobody cancelled, and raises whatever h11 and wsproto raise. So it is held in a nursery of its own,
-inside one task that outlives the caller's block by at most `close_s`, and all that leaves it becomes one `FeedFault`.
+No library's own time-outs can be trusted, trio-websocket's least of all: it waits for ever for a reader that nobody
+cancels, leaks `Cancelled` out of scopes that nobody cancelled, and raises whatever h11 and wsproto raise. So a
+transport is held in one task, which outlives the caller's block by at most `close_s`, beside another one that keeps
+the time; and all that leaves is one `FeedFault`.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from typing import Any, Final, NoReturn, cast
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from importlib.util import find_spec
+from typing import Final, NoReturn
 
-import h11
 import trio
 from attrs import Attribute, field, frozen
-from attrs.validators import ge, gt
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
-from wsproto.utilities import ProtocolError
+from attrs.validators import gt
 
-from actors.dial import Address, parse_url
+from actors.dial import parse_url
 from actors.faults import FaultKind, FeedFault
 from actors.guard import GuardedStream
 from actors.ports import Dial
+from actors.transport import Transport
+from actors.trio_websocket_transport import TrioWebsocketTransport
+from engine.errors import SettingsError
+from engine.settings import TransportKind
 
 PING: Final = "PING"
 PONG: Final = "PONG"
 
-CLOSE_KINDS: Final = {1002: FaultKind.PROTOCOL, 1007: FaultKind.PROTOCOL, 1009: FaultKind.OVERSIZE}
-"""Kinds of fault of WebSocket close codes; every other code is `closed`. The code itself stays on the fault."""
-
-_ABNORMAL_CLOSURE: Final = 1006
-
-# What can leave the library because of the peer. Some are there for streams and versions that we have not met.
-_PEER_FAULTS: Final = (
-    FeedFault,
-    ConnectionClosed,
-    HandshakeError,
-    ProtocolError,
-    h11.ProtocolError,
-    UnicodeError,  # wsproto decodes header values as ASCII
-    OSError,
-    trio.BrokenResourceError,
-    trio.ClosedResourceError,
-)
+Deliver = Callable[[Sequence[str]], None]
+"""Takes a batch of texts, in the order of arrival: at least one, at most ``actors.transport.BATCH_MESSAGES``."""
 
 
 def _longer_than_ping(limits: "SessionLimits", attribute: "Attribute[float]", value: float) -> None:
@@ -69,8 +57,6 @@ class SessionLimits:
     """Largest message, in bytes of UTF-8, then `oversize`."""
     message_frames: int = field(default=1024, validator=gt(0))
     """Most frames, control frames included, from one complete message to the next, then `protocol`."""
-    queue_size: int = field(default=1024, validator=ge(256))
-    """Messages the library may hold between its reader and ours."""
 
 
 @frozen(kw_only=True)
@@ -91,17 +77,18 @@ class SessionStatistics:
 class Session:
     """An open session. Made by `open_session` alone."""
 
-    def __init__(self, first_frame: str, deliver: Callable[[str], bool], limits: SessionLimits) -> None:
-        self._first_frame = first_frame
+    def __init__(self, deliver: Deliver, limits: SessionLimits) -> None:
         self._deliver = deliver
         self._limits = limits
         self._settled = trio.Event()
-        self._leave = trio.Event()
         self._ended = trio.Event()
         self._end: Exception | None = None
-        self._connection: WebSocketConnection | None = None
+        self._transport: Transport | None = None
         self._guard: GuardedStream | None = None
-        self._messages = self._pongs = self._binary_ignored = 0
+        self._listening = trio.CancelScope(shield=True)
+        self._closing = trio.CancelScope(shield=True)
+        self._live = self._used = self._leaving = self._pinging = False
+        self._messages = self._pongs = 0
         self._live_at = self._pong_at = 0.0
         self._message_at: float | None = None
 
@@ -116,10 +103,13 @@ class Session:
 
     async def send(self, text: str) -> None:
         """Sends one TEXT message. Raises as `closed` does if the session is over."""
-        assert self._connection is not None
-        try:
-            await self._connection.send_message(text)
-        except (ConnectionClosed, ProtocolError):
+        assert self._transport is not None
+        if self._end is None:
+            try:
+                await self._transport.send(text)
+            except FeedFault as fault:
+                self._finish(fault)
+        if self._end is not None:
             await self.closed()
 
     def statistics(self) -> SessionStatistics:
@@ -129,116 +119,95 @@ class Session:
             messages=self._messages,
             bytes=self._guard.received if self._guard else 0,
             pongs=self._pongs,
-            binary_ignored=self._binary_ignored,
+            binary_ignored=self._transport.binary_ignored if self._transport else 0,
             last_message_age_s=None if at is None else trio.current_time() - at,
         )
 
-    def _raise_unless_live(self) -> None:
+    def _use(self) -> "Session":
         if not self._live:
             raise self._end or FeedFault(FaultKind.CONNECT_TIMEOUT, f"not connected in {self._limits.connect_s:g} s")
+        self._used = True
+        return self
 
     def _raise_bug(self) -> None:
         """A bug of `deliver` is raised even if the block never asked how the session ended."""
         if self._end is not None and not isinstance(self._end, FeedFault):
             raise self._end
 
-    @property
-    def _live(self) -> bool:
-        return self._connection is not None
+    async def _listen(self, stream: GuardedStream, transport: Transport, first_frame: str) -> None:
+        """The life of the connection. Owns `stream`; ends by `_depart` at the latest, whoever else is cancelled.
 
-    async def _run(self, stream: trio.abc.Stream, address: Address, user_agent: str) -> None:
-        """The life of the connection. Owns `stream`; ends by itself once `_leave` is set, whoever else is cancelled."""
-        self._guard = guard = GuardedStream(
-            stream,
-            message_bytes=self._limits.message_bytes,
-            message_frames=self._limits.message_frames,
-        )
+        So whoever had the session still gets a Close frame when cancelled.
+        """
+        self._guard, self._transport = stream, transport
         try:
-            await self._hold(guard, address, user_agent)
-        except BaseExceptionGroup as group:
-            _, bugs = group.split((*_PEER_FAULTS, trio.Cancelled))
-            if bugs is not None:
-                raise bugs from None
-            self._end = self._end or (_left() if self._leave.is_set() else _fault(group, live=self._live))
+            with self._listening:
+                await transport.listen(first_frame, self._go_live, self._take)
+        except FeedFault as fault:
+            self._finish(fault)
         finally:
+            self._closing.cancel()
             with trio.CancelScope(shield=True):
-                # The library leaves the stream open when the peer closed first.
-                await trio.aclose_forcefully(guard)
+                await trio.aclose_forcefully(stream)
         self._end = self._end or _left()
         self._ended.set()
         self._settled.set()
 
-    async def _hold(self, guard: GuardedStream, address: Address, user_agent: str) -> None:
-        with trio.CancelScope() as scope:
-            async with trio.open_nursery() as library:
-                connection = await wrap_client_stream(
-                    library,
-                    cast(Any, guard),  # annotated for sockets, documented and built for any stream
-                    address.host_header,
-                    address.resource,
-                    extra_headers=[(b"User-Agent", user_agent.encode("ascii"))],
-                    message_queue_size=self._limits.queue_size,
-                    max_message_size=self._limits.message_bytes,
-                    receive_buffer_size=None,
-                )
-                await connection.send_message(self._first_frame)
-                # From here on a cancelled caller still gets its Close frame: `_leave` ends this task, not Cancelled.
-                scope.shield = True
-                self._go_live(connection)
-                await self._work(connection)
-                with trio.move_on_after(self._limits.close_s):
-                    await connection.aclose()
-                library.cancel_scope.cancel()
-
-    def _go_live(self, connection: WebSocketConnection) -> None:
-        self._connection = connection
+    def _go_live(self) -> None:
+        self._live = True
         self._live_at = self._pong_at = trio.current_time()
         self._settled.set()
 
-    async def _work(self, connection: WebSocketConnection) -> None:
-        async with trio.open_nursery() as tasks:
-            tasks.start_soon(self._read, connection)
-            tasks.start_soon(self._ping, connection)
-            tasks.start_soon(self._watch)
-            await self._leave.wait()
-            tasks.cancel_scope.cancel()
-
-    async def _read(self, connection: WebSocketConnection) -> None:
-        while not self._leave.is_set():
-            message = await connection.get_message()
-            if not isinstance(message, str):
-                self._binary_ignored += 1
-            elif message == PONG:
-                self._pongs += 1
-                self._pong_at = trio.current_time()
-            else:
-                self._messages += 1
-                self._message_at = trio.current_time()
-                self._hand_over(message)
-
-    def _hand_over(self, text: str) -> None:
+    def _take(self, texts: Sequence[str]) -> None:
+        if self._leaving or self._end is not None:
+            return
+        if PONG in texts:
+            texts = self._without_pongs(texts)
+            if not texts:
+                return
+        self._messages += len(texts)
+        self._message_at = trio.current_time()
         try:
-            taken = self._deliver(text)
+            self._deliver(texts)
         except Exception as error:  # noqa: BLE001 - the caller's bug must not pass for the peer's fault
-            self._end = error
-            self._leave.set()
-        else:
-            if not taken:
-                raise FeedFault(FaultKind.RESYNC, "the receiver's queue is full")
+            self._finish(error)
 
-    async def _ping(self, connection: WebSocketConnection) -> None:
-        while True:
-            await trio.sleep(self._limits.ping_every_s)
-            await connection.send_message(PING)
+    def _without_pongs(self, texts: Sequence[str]) -> Sequence[str]:
+        others = [text for text in texts if text != PONG]
+        self._pongs += len(texts) - len(others)
+        self._pong_at = trio.current_time()
+        return others
 
-    async def _watch(self) -> None:
-        while True:
+    def _finish(self, end: Exception) -> None:
+        """Ends the session, and this is why, unless it has ended already."""
+        self._end = self._end or (_left() if self._leaving else end)
+        self._listening.cancel()
+
+    async def _keep(self, nursery: trio.Nursery) -> None:
+        """Keeps the time: pings when it is time for one, ends a session whose time is up."""
+        ping_at = self._live_at + self._limits.ping_every_s
+        while self._end is None:
             at, kind, what = min(self._deadlines())
             now = trio.current_time()
             if now >= at:
-                raise FeedFault(kind, what)
+                self._finish(FeedFault(kind, what))
+                break
+            if now >= ping_at:
+                ping_at = now + self._limits.ping_every_s
+                if not self._pinging:
+                    nursery.start_soon(self._ping)
             # A message may begin while we sleep; its own deadline is at least message_s away from now.
-            await trio.sleep_until(min(at, now + self._limits.message_s))
+            await trio.sleep_until(min(at, ping_at, now + self._limits.message_s))
+
+    async def _ping(self) -> None:
+        """In a task of its own, since a peer that does not read makes it wait."""
+        assert self._transport is not None
+        self._pinging = True
+        try:
+            await self._transport.send(PING)
+        except FeedFault as fault:
+            self._finish(fault)
+        self._pinging = False
 
     def _deadlines(self) -> Iterator[tuple[float, FaultKind, str]]:
         limits = self._limits
@@ -251,96 +220,95 @@ class Session:
         if began is not None:
             yield began + limits.message_s, FaultKind.PROTOCOL, f"a message unfinished after {limits.message_s:g} s"
 
+    async def _depart(self) -> None:
+        """Leaves with a Close frame, in time, whoever is cancelled."""
+        self._leaving = True
+        if self._used and not self._ended.is_set():
+            assert self._transport is not None
+            self._closing.deadline = trio.current_time() + self._limits.close_s
+            with self._closing, suppress(FeedFault):
+                await self._transport.close()
+                await self._ended.wait()
+        self._listening.cancel()
+
 
 @asynccontextmanager
 async def open_session(
     url: str,
     first_frame: str,
-    deliver: Callable[[str], bool],
+    deliver: Deliver,
     *,
     limits: SessionLimits,
     dial: Dial,
     user_agent: str = "updown",
+    transport: TransportKind = TransportKind.TRIO_WEBSOCKET,
 ) -> AsyncIterator[Session]:
-    """Connects to `url`, sends `first_frame` before anything else, and hands every later TEXT message to `deliver`.
+    """Connects to `url`, sends `first_frame` before anything else, and hands all later TEXT messages to `deliver`.
 
-    `deliver` is called in the order of arrival, by the only task that reads; it must not block, and False means that
-    its queue is full (`resync`). PONG texts and binary messages are counted, not delivered. The text PING begins
-    `ping_every_s` after the first frame.
+    `deliver` gets them in batches, in the order of arrival, from the only task that reads: all that one wake-up brought
+    and no more than `actors.transport.BATCH_MESSAGES` at once. It must not block. PONG texts and binary messages are
+    counted, not delivered. The text PING begins `ping_every_s` after the first frame.
 
     A session that ends does not cancel the block: `Session.closed` and `Session.send` tell. Leaving the block, for
     whatever reason, sends a Close frame and takes at most `close_s`.
 
     Raises FeedFault if the session cannot be had: what `dial` raises, `connect_timeout`, `blocked`, `rate_limited`,
     `handshake`. Because of the peer, nothing but FeedFault ever leaves. An exception of the block, or of `deliver`,
-    leaves unchanged. ValueError for a URL or user agent that cannot be sent.
+    leaves unchanged; a FeedFault of `deliver` ends the session as if the peer had been the cause. ValueError for a URL
+    or user agent that cannot be sent, SettingsError for a transport that is not installed.
     """
     address = parse_url(url, allow_plain=True)  # whether plain is allowed is for the dial to say
     if not (user_agent.isascii() and user_agent.isprintable()):
         raise ValueError("a user agent is printable ASCII")
-    session = Session(first_frame, deliver, limits)
+    new_transport = _TRANSPORTS[transport]()
+    session = Session(deliver, limits)
     try:
         async with trio.open_nursery() as nursery:
             try:
                 with trio.move_on_after(limits.connect_s):
-                    stream = await dial(url)
-                    nursery.start_soon(session._run, stream, address, user_agent)
+                    stream = GuardedStream(
+                        await dial(url), message_bytes=limits.message_bytes, message_frames=limits.message_frames
+                    )
+                    connection = new_transport(stream, address, user_agent, message_bytes=limits.message_bytes)
+                    nursery.start_soon(session._listen, stream, connection, first_frame)
                     await session._settled.wait()
-                session._raise_unless_live()
+                nursery.start_soon(session._use()._keep, nursery)
                 yield session
             finally:
-                session._leave.set()
+                await session._depart()
+                nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         _raise_alone(group)
     session._raise_bug()
 
 
-def _fault(group: BaseExceptionGroup[BaseException], *, live: bool) -> FeedFault:
-    """The fault that says most about what the peer did."""
-    leaves = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
-    return _translated(min(leaves, key=_says_little), live=live) if leaves else _left()
+def need_transport(transport: TransportKind) -> None:
+    """Raises ``SettingsError``, which names the extra to install, for a transport whose library is not there."""
+    _TRANSPORTS[transport]()
 
 
-def _says_little(error: BaseException) -> bool:
-    """Whether it is the mere consequence of another error: the library's reader died and its channel closed."""
-    return isinstance(error, ConnectionClosed) and error.reason is None
+def _websockets() -> Callable[..., Transport]:
+    if find_spec("websockets") is None:
+        raise SettingsError(["the transport websockets is not installed; it needs: pip install 'updown[websockets]'"])
+    from actors.websockets_transport import WebsocketsTransport  # noqa: PLC0415 - only where it was asked for
+
+    return WebsocketsTransport
 
 
-def _translated(error: BaseException, *, live: bool) -> FeedFault:
-    if isinstance(error, FeedFault):
-        return error
-    if isinstance(error, ConnectionClosed):
-        return _of_close(error)
-    # The library complains of its own attempt to answer; what the peer did wrong is where that began.
-    origin = error
-    while origin.__context__ is not None:
-        origin = origin.__context__
-    fault = FeedFault(FaultKind.CLOSED if live else FaultKind.HANDSHAKE, f"{type(origin).__name__}: {origin}")
-    fault.__cause__ = error
-    return fault
-
-
-def _of_close(closed: ConnectionClosed) -> FeedFault:
-    code, words = (closed.reason.code, closed.reason.reason) if closed.reason else (_ABNORMAL_CLOSURE, None)
-    kind = CLOSE_KINDS.get(code, FaultKind.CLOSED)
-    return FeedFault(kind, words or "", close_code=int(code))
+_TRANSPORTS: Final[Mapping[TransportKind, Callable[[], Callable[..., Transport]]]] = {
+    TransportKind.TRIO_WEBSOCKET: lambda: TrioWebsocketTransport,
+    TransportKind.WEBSOCKETS: _websockets,
+}
 
 
 def _left() -> FeedFault:
     return FeedFault(FaultKind.CLOSED, "the session was left")
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
 def _raise_alone(group: BaseExceptionGroup[BaseException]) -> NoReturn:
     """Raises the only exception of the nursery as the block raised it, or the group if there are several."""
-    error = group.exceptions[0] if len(group.exceptions) == 1 else group
+    errors = [error for error in group.exceptions if not isinstance(error, trio.Cancelled)] or group.exceptions[:1]
+    error = errors[0] if len(errors) == 1 else group
     context = error.__context__
     try:
         raise error

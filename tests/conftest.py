@@ -4,6 +4,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from engine.settings import TransportKind
+from tests.transports import use_by_default
+
 # The same examples on every run and no deadlines: a red test is red everywhere, however busy the machine is.
 # `--hypothesis-profile=explore` searches afresh.
 settings.register_profile(
@@ -11,6 +14,19 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--transport",
+        choices=[*TransportKind],
+        default=TransportKind.TRIO_WEBSOCKET,
+        help="what speaks WebSocket wherever a test does not say",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    use_by_default(TransportKind(config.getoption("--transport")))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import hashlib
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import trio
 from trio.testing import memory_stream_pair
 
 from actors.faults import FeedFault
-from actors.websocket import SessionLimits, open_session
+from actors.websocket import Deliver, SessionLimits, open_session
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -210,13 +210,12 @@ FIRST_FRAME = '{"assets_ids":["1","2"],"type":"market"}'
 LIMITS = SessionLimits()
 
 
-def ignore(text: str) -> bool:
+def ignore(texts: Sequence[str]) -> None:
     """A deliver that takes everything."""
-    return True
 
 
 async def fault_of(
-    script: Script, *, deliver: Callable[[str], bool] = ignore, limits: SessionLimits = LIMITS
+    script: Script, *, deliver: Deliver = ignore, limits: SessionLimits = LIMITS
 ) -> tuple[FeedFault, float]:
     """How a session with `script` ends by itself, and after how many (virtual) seconds."""
     began = trio.current_time()

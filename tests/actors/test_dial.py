@@ -13,6 +13,7 @@ from trio.testing import MockClock
 
 from actors.dial import Address, dial, parse_url, shared_tls_context, tls_context
 from actors.faults import FaultKind, FeedFault
+from actors.tls import TlsStream
 from actors.websocket import SessionLimits, open_session
 from tests.actors.raw_server import RawPeer, ignore, on_loopback, open_descriptors, text
 
@@ -251,7 +252,7 @@ async def test_tls(authority: trustme.CA) -> None:
     async with on_loopback(greet, tls=server_context(authority)) as port:
         stream = await dial(f"wss://127.0.0.1:{port}/", ssl_context=client_context(authority))
         async with stream:
-            assert isinstance(stream, trio.SSLStream)
+            assert isinstance(stream, TlsStream)
             assert stream.version() in {"TLSv1.2", "TLSv1.3"}
             assert await stream.receive_some() == b"secret"
 
@@ -355,14 +356,10 @@ async def test_row_9_truncation_without_close_notify(authority: trustme.CA) -> N
     async def dial_tls(url: str) -> trio.abc.Stream:
         return await dial(url, ssl_context=client_context(authority))
 
-    def deliver(message: str) -> bool:
-        messages.append(message)
-        return True
-
     async with on_loopback(script, tls=server_context(authority)) as port:
         url = f"wss://127.0.0.1:{port}/"
         with trio.fail_after(1), pytest.raises(FeedFault) as caught:
-            async with open_session(url, "{}", deliver, limits=SessionLimits(), dial=dial_tls) as session:
+            async with open_session(url, "{}", messages.extend, limits=SessionLimits(), dial=dial_tls) as session:
                 await session.closed()
     assert (caught.value.kind, caught.value.close_code) == (FaultKind.CLOSED, 1006)
     assert messages == ["one"]

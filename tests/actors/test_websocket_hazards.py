@@ -7,17 +7,16 @@ that live here: 6 (T1), 7 (T2), 10 (T9), 15 (T3), 16 to 19 (T7), 20 (T6, T7), 23
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, memory_stream_pair
-from trio_websocket import wrap_client_stream
+from trio.testing import MockClock
 
 from actors.faults import FaultKind, FeedFault
 from actors.websocket import PONG as PONG_TEXT
-from actors.websocket import Dial, SessionLimits, open_session
+from actors.websocket import Dial, open_session
 from tests.actors.raw_server import (
     CLOSE,
     CONTINUATION,
@@ -160,11 +159,7 @@ async def test_t05_ping_behind_a_burst_is_answered(autojump_clock: MockClock) ->
         await peer.subscribed(b"".join(map(text, burst)) + frame(PING, b"still there?"))
         answer = await peer.read_frame()
 
-    def deliver(message: str) -> bool:
-        taken.append(message)
-        return True
-
-    fault, seconds = await fault_of(script, deliver=deliver)
+    fault, seconds = await fault_of(script, deliver=taken.extend)
     assert answer == (PONG, b"still there?")
     assert taken == burst
     assert (fault.kind, seconds) == (FaultKind.CLOSED, 0.0)
@@ -329,9 +324,8 @@ async def test_t10_protocol_violation(autojump_clock: MockClock, violation: byte
 async def test_t11_message_size_counts_bytes(autojump_clock: MockClock) -> None:
     sizes: list[int] = []
 
-    def deliver(message: str) -> bool:
-        sizes.append(len(message.encode()))
-        return True
+    def deliver(texts: Sequence[str]) -> None:
+        sizes.extend(len(message.encode()) for message in texts)
 
     fits = "\N{COLLISION SYMBOL}" * (MIB // 4)
     fault, seconds = await fault_of(after_subscription(text(fits), text(fits + "x")), deliver=deliver)
@@ -428,38 +422,3 @@ async def test_t15_cancelled_while_waiting(autojump_clock: MockClock) -> None:
         assert trio.current_time() == began
         await trio.testing.wait_all_tasks_blocked()
     assert seen == [(CLOSE, b"\x03\xe8")]
-
-
-async def test_t16_throughput_options_are_passed(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    passed: dict[str, Any] = {}
-    asked_for: set[int | None] = set()
-
-    async def recording_wrap(*arguments: Any, **options: Any) -> Any:
-        passed.update(options)
-        return await wrap_client_stream(*arguments, **options)
-
-    async def dial(url: str) -> trio.abc.Stream:
-        client, server = memory_stream_pair()
-        receive_some = client.receive_stream.receive_some
-
-        async def recording_receive_some(max_bytes: int | None = None) -> bytes | bytearray:
-            asked_for.add(max_bytes)
-            return await receive_some(max_bytes)
-
-        monkeypatch.setattr(client.receive_stream, "receive_some", recording_receive_some)
-        nursery.start_soon(serve, RawPeer(server))
-        return client
-
-    async def serve(peer: RawPeer) -> None:
-        await peer.subscribed(close(1000))
-
-    monkeypatch.setattr("actors.websocket.wrap_client_stream", recording_wrap)
-    async with trio.open_nursery() as nursery:
-        with pytest.raises(FeedFault):
-            async with open_session(URL, FIRST_FRAME, ignore, limits=LIMITS, dial=dial) as session:
-                await session.closed()
-    assert asked_for == {None}, "None lets trio choose: 64 KiB instead of the library's 4"
-    assert passed["message_queue_size"] == LIMITS.queue_size >= 256
-    assert passed["max_message_size"] == LIMITS.message_bytes
-    with pytest.raises(ValueError, match="queue_size"):
-        SessionLimits(queue_size=255)

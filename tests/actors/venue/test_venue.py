@@ -7,7 +7,7 @@ import httpx
 import pytest
 import structlog
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import open_websocket_url
 
 from actors.clock import Clock
@@ -17,6 +17,7 @@ from actors.venue import Ending, Venue, VenueOptions
 from actors.websocket import SessionLimits, open_session
 from engine.series import SERIES
 from engine.wire import decode, subscription
+from tests.actors.raw_server import ignore
 from tests.actors.venue.client_book import ClientMarket
 from tests.actors.venue.scenery import START_NS, URL, S, listing, staged
 
@@ -27,13 +28,9 @@ async def test_the_engines_session_follows_a_market_to_its_end(autojump_clock: M
     async with staged(-20) as stage:
         texts: list[str] = []
 
-        def deliver(text: str) -> bool:
-            texts.append(text)
-            return True
-
         limits = SessionLimits(idle_s=60.0)
         async with open_session(
-            URL, subscription([UP, DOWN]), deliver, limits=limits, dial=stage.venue.dial
+            URL, subscription([UP, DOWN]), texts.extend, limits=limits, dial=stage.venue.dial
         ) as session:
             await stage.until(300)
             assert session.statistics().pongs >= 30
@@ -44,6 +41,7 @@ async def test_the_engines_session_follows_a_market_to_its_end(autojump_clock: M
             if text != "PONG":
                 market.take(json.loads(text))
         assert market.seen["price_change"] > 2_000
+        await wait_all_tasks_blocked()
         assert stage.venue.markets()[0].subscribers == 0
 
 
@@ -73,7 +71,7 @@ async def test_handshakes_can_be_refused(autojump_clock: MockClock, status: int,
 
 
 async def short_session(venue: Venue, url: str = URL) -> None:
-    async with open_session(url, subscription([UP]), lambda _: True, limits=SessionLimits(), dial=venue.dial):
+    async with open_session(url, subscription([UP]), ignore, limits=SessionLimits(), dial=venue.dial):
         await trio.sleep(1)
 
 
@@ -222,7 +220,7 @@ async def test_a_port_is_closed_while_the_venue_is_down_and_is_the_same_afterwar
 
 @asynccontextmanager
 async def open_socket_session(url: str) -> AsyncIterator[Any]:
-    async with open_session(url, subscription([UP]), lambda _: True, limits=SessionLimits(), dial=dial) as session:
+    async with open_session(url, subscription([UP]), ignore, limits=SessionLimits(), dial=dial) as session:
         await trio.sleep(0.1)
         yield session
 

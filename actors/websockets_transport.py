@@ -1,0 +1,176 @@
+"""The transport that websockets provides: its protocol without its I/O, on a stream of trio's.
+
+The one module that imports websockets, which only the extra of that name brings.
+"""
+
+from collections.abc import Callable, Sequence
+from logging import Logger, getLogger
+from typing import Final, NoReturn, cast
+
+import trio
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.uri import WebSocketURI
+
+from actors.dial import Address
+from actors.faults import FeedFault
+from actors.guard import GuardedStream
+from actors.transport import (
+    ABNORMAL_CLOSURE,
+    BATCH_MESSAGES,
+    INVALID_DATA,
+    NORMAL_CLOSURE,
+    Take,
+    fault_of_close,
+    fault_of_error,
+)
+
+_BROKEN: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
+
+
+def _silent() -> Logger:
+    """A logger that keeps to itself what peers say, whatever the levels of others are."""
+    logger = getLogger(__name__)
+    logger.disabled = True
+    return logger
+
+
+def _nobody(_: Sequence[str]) -> None:
+    """Takes what comes for a subscription that is not there."""
+
+
+class WebsocketsTransport:
+    """A client's connection."""
+
+    def __init__(self, stream: GuardedStream, address: Address, user_agent: str, *, message_bytes: int) -> None:
+        path, _, query = address.resource.partition("?")
+        uri = WebSocketURI(address.secure, address.host, address.port, path, query)
+        self.binary_ignored = 0
+        self._stream = stream
+        self._stream.reply_apart = True
+        self._user_agent = user_agent
+        self._protocol = ClientProtocol(uri, max_size=message_bytes, logger=_silent())
+        self._parts: list[bytes | bytearray | memoryview] = []
+        self._fragmented = Opcode.TEXT
+        self._undecodable: UnicodeDecodeError | None = None
+        self._sending = trio.Lock()
+
+    async def listen(self, first_frame: str, opened: Callable[[], None], take: Take) -> NoReturn:
+        """See ``Transport``."""
+        try:
+            await self._upgrade()
+            try:
+                await self.send(first_frame)
+                opened()
+            except FeedFault:
+                take = _nobody  # a peer that cannot be told may have said why: that comes next
+            while not self._over:
+                await self._hear(take)
+        except _BROKEN as error:
+            raise self._fault_of(error) from error
+        raise self._fault()
+
+    async def send(self, text: str) -> None:
+        """See ``Transport``."""
+        try:
+            self._protocol.send_text(text.encode())
+            await self._write(self._protocol.data_to_send())
+        except (InvalidState, *_BROKEN) as error:
+            raise self._fault_of(error) from error
+
+    async def close(self) -> None:
+        """See ``Transport``."""
+        try:
+            self._protocol.send_close(NORMAL_CLOSURE)
+            await self._write(self._protocol.data_to_send())
+        except (InvalidState, *_BROKEN) as error:
+            raise self._fault_of(error) from error
+
+    async def _upgrade(self) -> None:
+        protocol = self._protocol
+        request = protocol.connect()
+        request.headers["User-Agent"] = self._user_agent
+        protocol.send_request(request)
+        await self._write(protocol.data_to_send())
+        while protocol.state is State.CONNECTING:
+            protocol.receive_data(await self._stream.receive_some())
+            if protocol.handshake_exc is not None:
+                raise fault_of_error(protocol.handshake_exc, live=False)
+        protocol.events_received()  # the reply, which came apart from all that follows it
+
+    @property
+    def _over(self) -> bool:
+        protocol = self._protocol
+        return protocol.state is not State.OPEN and (
+            protocol.close_rcvd is not None or protocol.parser_exc is not None or self._undecodable is not None
+        )
+
+    async def _hear(self, take: Take) -> None:
+        """Receives once, hands over what that completes, and answers."""
+        protocol = self._protocol
+        if data := await self._stream.receive_some():
+            protocol.receive_data(data)
+        else:
+            protocol.receive_eof()
+        texts = self._texts_in(cast("list[Frame]", protocol.events_received()))
+        if len(texts) > BATCH_MESSAGES:
+            await self._take_in_batches(texts, take)
+        elif texts:
+            take(texts)
+        if answers := protocol.data_to_send():
+            await self._write(answers)
+
+    async def _take_in_batches(self, texts: list[str], take: Take) -> None:
+        for start in range(0, len(texts), BATCH_MESSAGES):
+            take(texts[start : start + BATCH_MESSAGES])
+            await trio.lowlevel.checkpoint()
+
+    def _texts_in(self, frames: Sequence[Frame]) -> list[str]:
+        """The text messages that these frames complete, up to the first one that is no text."""
+        texts: list[str] = []
+        try:
+            for frame in frames:
+                if frame.opcode is Opcode.TEXT and frame.fin:
+                    texts.append(str(frame.data, "utf-8"))
+                elif frame.opcode <= Opcode.BINARY:
+                    self._assemble(frame, texts)
+        except UnicodeDecodeError as error:
+            self._undecodable = error
+            self._protocol.fail(INVALID_DATA, error.reason)
+        return texts
+
+    def _assemble(self, frame: Frame, texts: list[str]) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._fragmented = frame.opcode
+        if self._fragmented is Opcode.TEXT:
+            self._parts.append(frame.data)
+        if frame.fin and self._fragmented is Opcode.TEXT:
+            parts, self._parts = self._parts, []
+            texts.append(str(b"".join(parts), "utf-8"))
+        elif frame.fin:
+            self.binary_ignored += 1
+
+    async def _write(self, data: list[bytes]) -> None:
+        """Sends what the protocol wrote, in the order of the calls."""
+        # The protocol marks with an empty string where to half-close; here the session closes all of the stream.
+        if any(data):
+            async with self._sending:
+                await self._stream.send_all(b"".join(data))
+
+    def _fault(self) -> FeedFault:
+        """Why the protocol is over."""
+        protocol, error = self._protocol, self._undecodable or self._protocol.parser_exc
+        if self._undecodable is not None:
+            return fault_of_close(INVALID_DATA, str(error))
+        if error is not None and protocol.close_sent is not None:
+            return fault_of_close(protocol.close_sent.code, str(error))
+        if error is None and protocol.close_rcvd is not None:
+            return fault_of_close(protocol.close_rcvd.code, protocol.close_rcvd.reason)
+        return fault_of_close(ABNORMAL_CLOSURE)
+
+    def _fault_of(self, error: Exception) -> FeedFault:
+        if isinstance(error, InvalidState | trio.BrokenResourceError | trio.ClosedResourceError):
+            return self._fault()
+        return fault_of_error(error, live=self._protocol.state is not State.CONNECTING)
