@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, Protocol
 
 import trio
@@ -19,9 +18,8 @@ from actors.faults import FaultKind, FeedFault
 from actors.limiter import ConnectLimiter
 from actors.ports import Dial
 from actors.websocket import SessionLimits, open_session
-from engine.errors import SettingsError
 from engine.markets import Market
-from engine.settings import FeedSettings, TransportKind
+from engine.settings import FeedSettings
 from engine.units import to_seconds
 from engine.wire import subscription
 
@@ -58,15 +56,12 @@ class _Attempt:
             self.announced = True
             self._listener.connected(self.epoch)
 
-    def deliver(self, texts: Sequence[str]) -> bool:
+    def deliver(self, texts: Sequence[str]) -> None:
         """Hand messages on."""
-        if isinstance(texts, str):
-            texts = [texts]
         self.announce()
         self._last_ns = self._listener.deliver(texts)
         if self._first_ns is None:
             self._first_ns = self._last_ns
-        return True
 
     @property
     def live_s(self) -> float:
@@ -92,6 +87,7 @@ class Reconnector:
         self._url = url
         self._limits = session_limits(feed)
         self._user_agent = user_agent
+        self._transport = feed.transport
         self._dial = dial
         self._limiter = limiter
         self._listener = listener
@@ -137,6 +133,7 @@ class Reconnector:
                 limits=self._limits,
                 dial=self._dial,
                 user_agent=self._user_agent,
+                transport=self._transport,
             ) as session:
                 attempt.announce()
                 self._log.info("feed.connected", epoch=attempt.epoch)
@@ -154,12 +151,6 @@ class Reconnector:
         if fault.close_code is not None:
             details["close_code"] = fault.close_code
         self._log.warning("feed.lost", epoch=epoch, backoff_ms=round(delay_s * 1000), **details)
-
-
-def need_transport(transport: TransportKind) -> None:
-    """Raises ``SettingsError``, which names the extra to install, for a transport whose library is not there."""
-    if transport is TransportKind.WEBSOCKETS and find_spec("websockets") is None:
-        raise SettingsError(["the transport websockets is not installed; it needs: pip install 'updown[websockets]'"])
 
 
 def session_limits(feed: FeedSettings) -> SessionLimits:

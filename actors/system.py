@@ -156,7 +156,7 @@ class Engine:
     def tap(self, listener: Tap) -> Callable[[], None]:
         """Show ``listener`` every record of every market from now on, before it is used; the answer ends that.
 
-        It is called with the market's key by the market's own task: it must not wait, and what it raises crashes that
+        It is called with the market's key by the market's own tasks: it must not wait, and what it raises crashes that
         actor. Ending it twice is the same as once.
         """
         return self._taps.add(listener)

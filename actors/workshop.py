@@ -12,9 +12,10 @@ from actors.dial import dial, shared_tls_context
 from actors.limiter import ConnectLimiter
 from actors.market import MarketTools
 from actors.ports import Ports
-from actors.reconnect import Listener, Reconnector, need_transport
+from actors.reconnect import Listener, Reconnector
 from actors.seat import Seat
 from actors.taps import Taps
+from actors.websocket import need_transport
 from engine.pipeline import MarketPipeline, stamp_of
 from engine.presets import choose_preset
 from engine.scoring import ScorerFactory, build_scorer
