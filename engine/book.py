@@ -233,24 +233,23 @@ class Book:
             _best_bids(said, stated[said]) if stated else (self._up.best, self._down.best)
         )
 
-    def set_level(self, of_up: bool, price: int, shares: float, up_bid: int | None, down_bid: int | None) -> bool:
-        """Set a bid of Up or of Down that both tokens' entries of one message name alike, with the best bids they state.
+    def set_level(self, of_up: bool, price: int, shares: float, up_bid: int, down_bid: int) -> bool:
+        """Set a bid of Up or Down that both tokens' entries of one message name alike, with the best bids they state.
 
         It is what ``change`` makes of two entries that mirror each other, at once, and answers whether the book is
-        ``sound`` now. Prices in ticks, 0 shares remove the level, ``None`` is an empty side.
+        ``sound`` now. Prices in ticks, the best bids not crossed; 0 shares remove the level.
         """
         up, down = self._up, self._down
         self._stated_up, self._stated_down = up_bid, down_bid
-        if up_bid is None or down_bid is None or up_bid + down_bid >= PRICE_SCALE:
-            self._mirror.forget_half()
-            if self._synced:
-                (up if of_up else down).put(price, shares)
-            return self.sound
         self._mirror.agreements += 1
         if not self._synced:
             return False
         (up if of_up else down).put(price, shares)
         return up_bid == up.best and down_bid == down.best
+
+    def agreed(self, times: int) -> None:
+        """Both tokens stated the same top that many times in messages that have been overtaken since."""
+        self._mirror.agreements += times
 
     def top(self, outcome: Outcome, best_bid: int | None, best_ask: int | None) -> None:
         """Take over the top that the venue states for one token, in that token's prices."""

@@ -46,7 +46,7 @@ def _texts_of(table: Mapping[str, int]) -> Any:
     For the decoder an enumeration is this mapping from texts to whatever they stand for; here, to integers.
     """
     texts = Enum("texts", {"any": ""})
-    texts._value2member_map_ = dict(table)  # type: ignore[attr-defined]
+    texts._value2member_map_ = dict(table)  # type: ignore[arg-type]
     return texts
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
-from itertools import chain, islice
 from typing import Final
 
 from engine.signals import FeedState
@@ -60,16 +59,6 @@ _LIVE: Final = FeedState.LIVE
 _CONNECTED_STATES: Final = frozenset({FeedState.SUBSCRIBED, FeedState.LIVE})
 
 
-class _Span:
-    """One unbroken stretch of coverage, ``[start_ns, end_ns)``."""
-
-    __slots__ = ("end_ns", "start_ns")
-
-    def __init__(self, start_ns: int, end_ns: int) -> None:
-        self.start_ns = start_ns
-        self.end_ns = end_ns
-
-
 def _overlap(start_ns: int, end_ns: int, from_ns: int, until_ns: int) -> int:
     return max(0, min(end_ns, until_ns) - max(start_ns, from_ns))
 
@@ -81,12 +70,15 @@ class Coverage:
     latest application event of any socket.
     """
 
-    __slots__ = ("_silences", "_spans", "_stale_after_ns", "_state", "last_event_ns")
+    __slots__ = ("_open_ns", "_silences", "_spans", "_stale_after_ns", "_state", "last_event_ns")
 
     def __init__(self, *, stale_after_ns: int) -> None:
         self._stale_after_ns = stale_after_ns
         self._state = FeedState.CONNECTING
-        self._spans: deque[_Span] = deque()
+        # Start and end of unbroken stretches that are over, oldest first. The one that goes on, which there is exactly
+        # while the state is live, began at `_open_ns` and ends, for all we know, some time after the last event.
+        self._spans: deque[tuple[int, int]] = deque()
+        self._open_ns = 0
         # Length and end of stretches between neighbouring events, oldest first, without those that a later one is at
         # least as long as.
         self._silences: deque[tuple[int, int]] = deque()
@@ -99,23 +91,22 @@ class Coverage:
 
     def event(self, at_ns: int) -> None:
         """An application event came in; without a socket it vouches for nothing and is no event."""
-        live = self._state is _LIVE
-        if live and at_ns == self.last_event_ns:
+        last_ns = self.last_event_ns or 0
+        silence_ns = at_ns - last_ns
+        if self._state is _LIVE and silence_ns <= self._stale_after_ns:
+            if not silence_ns:
+                return
+        elif self.connected_now:
+            self._end_span(at_ns)
+            self._open_ns = at_ns
+            self._step(_Input.EVENT)
+        else:
             return
-        if not (live or self.connected_now):
-            return
-        before_ns = self.last_event_ns or 0
-        silence_ns, silences = at_ns - before_ns, self._silences
+        silences = self._silences
         while silences and silences[-1][0] <= silence_ns:
             silences.pop()
         silences.append((silence_ns, at_ns))
         self.last_event_ns = at_ns
-        until_ns = at_ns + self._stale_after_ns
-        if live and at_ns <= self._spans[-1].end_ns:
-            self._spans[-1].end_ns = until_ns
-        else:
-            self._spans.append(_Span(at_ns, until_ns))
-            self._step(_Input.EVENT)
 
     def disconnected(self, at_ns: int) -> None:
         """The socket is gone, or could not be had."""
@@ -125,14 +116,17 @@ class Coverage:
     def evict(self, start_ns: int) -> None:
         """Forget what no question about ``start_ns`` or later needs; the latest stretch always stays."""
         spans = self._spans
-        while len(spans) > 1 and max(spans[1].start_ns, spans[0].end_ns + 1) <= start_ns:
+        while spans and (len(spans) > 1 or self._state is _LIVE):
+            resumed_ns = spans[1][0] if len(spans) > 1 else self._open_ns
+            if max(resumed_ns, spans[0][1] + 1) > start_ns:
+                break
             spans.popleft()
         while self._silences and self._silences[0][1] <= start_ns:
             self._silences.popleft()
 
     def covered_ns(self, start_ns: int, end_ns: int) -> int:
         """Nanoseconds of ``[start_ns, end_ns)`` that are covered."""
-        return sum(_overlap(start_ns, end_ns, span.start_ns, span.end_ns) for span in self._spans)
+        return sum([_overlap(start_ns, end_ns, *span) for span in self._stretches()])
 
     def gaps(self, start_ns: int, end_ns: int) -> int:
         """Breaks of coverage that touch ``[start_ns, end_ns)``.
@@ -140,10 +134,11 @@ class Coverage:
         A break lasts from the end of one stretch to the start of the next, or until now; it counts even if it lasted no
         time, because the socket was another one. Before the first event there is nothing to break.
         """
-        resumed = chain((span.start_ns for span in islice(self._spans, 1, None)), (end_ns,))
+        spans = self._stretches()
+        resumed = [span[0] for span in spans[1:]] + [end_ns]
         return sum(
-            span.end_ns < end_ns and max(resumed_ns, span.end_ns + 1) > start_ns
-            for span, resumed_ns in zip(self._spans, resumed, strict=False)
+            ended_ns < end_ns and max(resumed_ns, ended_ns + 1) > start_ns
+            for (_, ended_ns), resumed_ns in zip(spans, resumed, strict=False)
         )
 
     def max_silence_ns(self, start_ns: int, end_ns: int) -> int:
@@ -170,15 +165,22 @@ class Coverage:
     @property
     def live_since_ns(self) -> int | None:
         """When the latest unbroken coverage of this socket began, ``None`` before its first event."""
-        return self._spans[-1].start_ns if self._state is FeedState.LIVE else None
+        return self._open_ns if self._state is _LIVE else None
 
     def _step(self, happened: _Input) -> None:
         self._state = _TRANSITIONS[self._state][happened]
 
     def _end_span(self, at_ns: int) -> None:
-        if self._state is not FeedState.LIVE:
+        """The stretch that goes on, if one does, ends at the latest now."""
+        if self._state is not _LIVE or self.last_event_ns is None:
             return
-        span = self._spans[-1]
-        span.end_ns = min(span.end_ns, at_ns)
-        if span.end_ns <= span.start_ns:
-            self._spans.pop()
+        end_ns = min(self.last_event_ns + self._stale_after_ns, at_ns)
+        if end_ns > self._open_ns:
+            self._spans.append((self._open_ns, end_ns))
+
+    def _stretches(self) -> list[tuple[int, int]]:
+        """Start and end of every unbroken stretch, oldest first, the one that goes on included."""
+        spans = list(self._spans)
+        if self._state is _LIVE and self.last_event_ns is not None:
+            spans.append((self._open_ns, self.last_event_ns + self._stale_after_ns))
+        return spans

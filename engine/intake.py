@@ -37,6 +37,11 @@ from engine.wire import decode
 
 _BUY = Side.BUY
 
+_MOST_PENDING = 1024
+
+_Pending = tuple[int, bool, int, float, int, int]
+"""Receipt, whether it is Up's bid, its price and shares, the best bids of Up and Down that were stated with it."""
+
 PRESSURE_TICKS = 5
 PRESSURE_DECAY = 0.5
 
@@ -48,22 +53,50 @@ class Intake:
     event.
     """
 
+    __slots__ = (
+        "_book",
+        "_heard_both_ns",
+        "_heard_ns",
+        "_pair",
+        "_pending",
+        "_unclean_since_ns",
+        "_wants_features",
+        "_wants_pressure",
+        "answered",
+        "coverage",
+        "dropped",
+        "epoch",
+        "fault",
+        "features",
+        "foreign",
+        "lookup_failure",
+        "malformed",
+        "market",
+        "messages",
+        "trades",
+        "unknown",
+    )
+
     def __init__(
         self, *, window_ns: int, stale_after_ns: int, wants_features: bool = True, wants_pressure: bool = False
     ) -> None:
         self.market: Market | None = None
         self.answered = False
         self.lookup_failure: str | None = None
-        self.book: Book | None = None
+        self._book: Book | None = None
         self.trades = TradeWindow()
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
         self.features = Features(window_ns=window_ns, tick=100)
         self.epoch = 0
-        self.heard_ns: dict[str, int] = {}
         self.fault: str | None = None
-        self.unclean_since_ns: int | None = None
+        self._heard_ns: dict[str, int] = {}
+        self._heard_both_ns = 0
+        self._unclean_since_ns: int | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
+        # The last snapshot, as long as nothing else of the book was heard.
         self._pair: BookMessage | None = None
+        # Level changes that nobody has asked about yet; most are overtaken by the next snapshot.
+        self._pending: list[_Pending] = []
         self._wants_features = wants_features
         self._wants_pressure = wants_pressure
 
@@ -81,9 +114,30 @@ class Intake:
             self.features.evict(start_ns)
 
     @property
+    def book(self) -> Book | None:
+        """The book as of the last record, ``None`` before there is a market."""
+        if self._pending:
+            self._settle()
+        return self._book
+
+    @property
     def book_state(self) -> BookState:
         """The book's state; unsynced before there is one."""
-        return BookState.UNSYNCED if self.book is None else self.book.state
+        book = self.book
+        return BookState.UNSYNCED if book is None else book.state
+
+    @property
+    def unclean_since_ns(self) -> int | None:
+        """Since when the book is missing, crossed or at odds with the top stated, if it is."""
+        if self._pending:
+            self._settle()
+        return self._unclean_since_ns
+
+    @property
+    def silent_since_ns(self) -> int | None:
+        """Since when one of the market's tokens has had no event of this socket, ``None`` before there is one."""
+        first_ns = min(self._heard_ns.values(), default=None)
+        return None if first_ns is None else max(first_ns, self._heard_both_ns)
 
     def _updated(self, record: MarketUpdated) -> None:
         self.answered, self.lookup_failure = True, None
@@ -91,7 +145,8 @@ class Intake:
         if market is None:
             return
         if self.market is None or market.asset_ids != self.market.asset_ids:
-            self.book = Book(market)
+            self._overtake()
+            self._pair, self._book = None, Book(market)
             self.features.tick_size(market.tick)
         elif self.market.winner is not None and market.winner is None:
             market = evolve(market, winner=self.market.winner, closed=True)
@@ -103,7 +158,7 @@ class Intake:
     def _connected(self, record: Connected) -> None:
         self.epoch = record.epoch
         if self.market is not None:
-            self.heard_ns = dict.fromkeys(self.market.asset_ids, record.at_ns)
+            self._heard_ns = dict.fromkeys(self.market.asset_ids, record.at_ns)
         self.fault = None
         self.coverage.connected(record.at_ns)
         self.trades.seam()
@@ -117,10 +172,11 @@ class Intake:
 
     def _lose_book(self, at_ns: int) -> None:
         self._pair = None
+        self._overtake()
         self.features.gap(at_ns)
-        self.unclean_since_ns = at_ns
-        if self.book is not None:
-            self.book.invalidate()
+        self._unclean_since_ns = at_ns
+        if self._book is not None:
+            self._book.invalidate()
 
     def _frame(self, record: Frame) -> None:
         self.frame(record.at_ns, record.text)
@@ -131,8 +187,10 @@ class Intake:
         message = read(text)
         if type(message) is ChangeMessage:
             heard = self._both_changed(message, at_ns) or self._patient(text, at_ns)
+        elif type(message) is BookMessage:
+            heard = self._read_book(message, at_ns) or self._patient(text, at_ns)
         else:
-            heard = (message is not None and self._book(message, at_ns)) or self._patient(text, at_ns)
+            heard = self._patient(text, at_ns)
         if heard:
             self.coverage.event(at_ns)
 
@@ -154,8 +212,8 @@ class Intake:
 
         One level of our book and its top, as both tokens show them; nothing is done with any other message.
         """
-        market, book, rows = self.market, self.book, message.price_changes
-        if market is None or book is None or message.market != market.condition_id or len(rows) != 2:
+        market, rows = self.market, message.price_changes
+        if market is None or message.market != market.condition_id or len(rows) != 2:
             return False
         up, down = rows
         if up.asset_id != market.up_asset_id:
@@ -169,46 +227,72 @@ class Intake:
             or up.side is down.side
             or up_bid + down.best_ask != PRICE_SCALE
             or down_bid + up.best_ask != PRICE_SCALE
-            or not 0 < up_bid + down_bid < PRICE_SCALE
+            or not up_bid
+            or not down_bid
+            or up_bid + down_bid >= PRICE_SCALE
         ):
             return False
         of_up = up.side is _BUY
-        sound = book.set_level(of_up, price if of_up else down.price, up.size, up_bid or None, down_bid or None)
         self._pair = None
-        heard_ns = self.heard_ns
-        heard_ns[market.up_asset_id] = heard_ns[market.down_asset_id] = at_ns
-        if sound and not self._wants_features:
-            self.unclean_since_ns = None
-        else:
-            self._book_moved(book, at_ns)
+        self._heard_both_ns = at_ns
+        self._pending.append((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
+        if self._wants_features or len(self._pending) >= _MOST_PENDING:
+            self._settle()
         return True
 
-    def _book(self, message: BookMessage, at_ns: int) -> bool:
+    def _settle(self) -> None:
+        """Make the level changes that are due."""
+        book, pending = self._book, self._pending
+        assert book is not None
+        for at_ns, of_up, price, shares, up_bid, down_bid in pending:
+            if book.set_level(of_up, price, shares, up_bid, down_bid):
+                self._unclean_since_ns = None
+            elif self._unclean_since_ns is None:
+                self._unclean_since_ns = at_ns
+        at_ns = pending[-1][0]
+        pending.clear()
+        if self._wants_features:
+            self._keep_features(book, at_ns)
+
+    def _overtake(self) -> None:
+        """Forget the level changes that are due: what comes next replaces the whole book."""
+        if self._pending and self._book is not None:
+            self._book.agreed(len(self._pending))
+            self._pending.clear()
+
+    def _read_book(self, message: BookMessage, at_ns: int) -> bool:
         """Take a snapshot of our book in; nothing is done with any other, nor with one that is wrong somewhere.
 
         After a trade the venue sends the book of both tokens. The second one is the first one mirrored, so that its
         levels are not read when its stamp, its length and its best levels say that it is.
         """
-        market, book, first = self.market, self.book, self._pair
+        market, book, first = self.market, self._book, self._pair
         outcome = None if market is None else market.outcome_of(message.asset_id)
         if market is None or book is None or outcome is None or message.market != market.condition_id:
             return False
         try:
-            repeated = first is not None and message.mirrors(first) and book.has_tops(outcome, *message.tops())
-            if repeated:
+            if first is not None and message.mirrors(first) and book.has_tops(outcome, *message.tops()):
                 book.repeat(outcome)
             else:
-                ladders = message.ladders()
-                tick = price_step(message.tick_size) if message.tick_size else None
-                if tick is not None and book.tick_size(tick):
-                    self.features.tick_size(tick)
-                book.replace(outcome, *ladders)
+                self._replace_book(book, outcome, message)
         except (ValueError, RecursionError):
             return False
         self._pair = message
-        self.heard_ns[message.asset_id] = at_ns
+        self._heard_ns[message.asset_id] = at_ns
         self._book_moved(book, at_ns)
         return True
+
+    def _replace_book(self, book: Book, outcome: Outcome, message: BookMessage) -> None:
+        """Raises ``ValueError``, and then nothing was done."""
+        bids, opposite = message.ladders()
+        tick = price_step(message.tick_size) if message.tick_size else None
+        if max(bids, default=0) + max(opposite, default=0) < PRICE_SCALE:
+            self._overtake()
+        elif self._pending:
+            self._settle()  # a book that comes crossed may have been unclean before
+        if tick is not None and book.tick_size(tick):
+            self.features.tick_size(tick)
+        book.replace(outcome, bids, opposite)
 
     def _outcome(self, market_id: str, asset_id: str, at_ns: int) -> Outcome | None:
         """What an event is about, its token noted as heard; ``None``, and counted, if it is none of ours."""
@@ -217,7 +301,7 @@ class Intake:
         if outcome is None:
             self.foreign += 1
         else:
-            self.heard_ns[asset_id] = at_ns
+            self._heard_ns[asset_id] = at_ns
         return outcome
 
     def _snapshot(self, event: BookSnapshot, at_ns: int) -> bool:
@@ -242,7 +326,7 @@ class Intake:
         if not ours:
             return False
         for change, _ in ours:
-            self.heard_ns[change.asset_id] = at_ns
+            self._heard_ns[change.asset_id] = at_ns
         book.change(ours)
         self._book_moved(book, at_ns)
         return True
@@ -293,9 +377,9 @@ class Intake:
         if self._wants_features:
             self._keep_features(book, at_ns)
         if book.sound:
-            self.unclean_since_ns = None
-        elif self.unclean_since_ns is None:
-            self.unclean_since_ns = at_ns
+            self._unclean_since_ns = None
+        elif self._unclean_since_ns is None:
+            self._unclean_since_ns = at_ns
 
     def _keep_features(self, book: Book, at_ns: int) -> None:
         quote = book.quote()

@@ -86,6 +86,19 @@ class MarketPipeline:
     features for others even where the preset does not read them; it changes no signal.
     """
 
+    __slots__ = (
+        "_cadence_ns",
+        "_deadline_ns",
+        "_grace_ns",
+        "_now_ns",
+        "_scorer",
+        "_window_ns",
+        "ended",
+        "intake",
+        "stamp",
+        "target",
+    )
+
     def __init__(
         self,
         target: Target,
@@ -188,7 +201,7 @@ class MarketPipeline:
     @property
     def silent_since_ns(self) -> int | None:
         """Since when one of a connected market's tokens has had no event; other markets' events do not count."""
-        return min(self.intake.heard_ns.values(), default=None) if self.intake.coverage.connected_now else None
+        return self.intake.silent_since_ns if self.intake.coverage.connected_now else None
 
     def _view(self, start_ns: int, end_ns: int, coverage: float) -> MarketView:
         last_ns = self.intake.coverage.last_event_ns

@@ -145,7 +145,7 @@ def test_memory_is_bounded_by_the_breaks_in_the_window(history: list[tuple[int, 
         account.evict(at_ns - window)
         getattr(account, kind)(at_ns)
     account.evict(10**6)
-    assert len(account._spans) <= 1
+    assert len(account._stretches()) <= 1
     assert not account._silences
 
 
@@ -153,14 +153,14 @@ def test_memory_is_bounded_by_the_breaks_in_the_window(history: list[tuple[int, 
 def test_evicting_keeps_what_reaches_into_the_window_and_no_more(start: int, spans: int, silences: int) -> None:
     account = coverage((0, "connected"), (0, "event"), (5, "disconnected"), (6, "connected"), (8, "event"))
     account.evict(start)
-    assert (len(account._spans), len(account._silences)) == (spans, silences)
+    assert (len(account._stretches()), len(account._silences)) == (spans, silences)
 
 
 def test_a_steady_feed_is_held_in_one_stretch() -> None:
     account = coverage((0, "connected"))
     for at_ns in range(0, 100_000, 5):
         account.event(at_ns)
-    assert len(account._spans) == 1
+    assert len(account._stretches()) == 1
     assert len(account._silences) == 1
     assert account.covered_ns(0, 100_000) == 100_000
 

@@ -1,14 +1,16 @@
 """The intake's shortcuts for the busy messages leave the state that the patient way would have left.
 
 A generated market is played to two intakes, flawless and then with messages lost, repeated, out of order and damaged.
-One of them reads every text by ``engine.wire`` alone, which has its own tests of this kind. Nothing is damaged in the
-second of two books of one trade: it is known to be read only as far as it takes to see that it repeats the first.
+One of them reads every text by ``engine.wire`` alone, which has its own tests of this kind. The second of
+two books of one trade is only damaged where it can be seen: it is not read any farther than it takes to see that it
+repeats the first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
@@ -18,11 +20,13 @@ from engine.intake import Intake
 from engine.markets import Outcome
 from engine.records import Connected, Disconnected, Frame, MarketUpdated, Record
 from engine.units import NS_PER_S
-from tests.bench.speed.corpus import VENUE, Corpus, generated
-from tests.engine.odd_texts import damaged, odd_text, scratched, spell
-from tests.engine.odd_values import Object
+from tests.bench.speed.corpus import VENUE, Corpus, Line, generated
+from tests.engine.odd_messages import price, size, top
+from tests.engine.odd_texts import damaged, inner, odd_text, scratched, spell
+from tests.engine.odd_values import SIDES, Object
 
 MESSAGES = 1500
+TOPS = {"best_bid", "best_ask"}
 
 
 class PatientIntake(Intake):
@@ -41,7 +45,7 @@ def known(intake: Intake, now_ns: int) -> dict[str, Any]:
     imbalance = features.depth_imbalance(now_ns)
     return {
         "counts": (intake.messages, intake.malformed, intake.foreign, intake.unknown, intake.dropped),
-        "heard": dict(intake.heard_ns),
+        "silent": intake.silent_since_ns,
         "unclean": intake.unclean_since_ns,
         "market": intake.market,
         "book": (book.state, book.sound, book.diverged, book.tick, book.quote(), book.mirror_sum_off),
@@ -53,54 +57,102 @@ def known(intake: Intake, now_ns: int) -> dict[str, Any]:
     }
 
 
-def of_one_instant(lines: list[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+def of_one_instant(lines: Iterable[Line]) -> Iterator[list[Line]]:
     """The messages in runs that may be lost or moved but not parted: both books of a trade stay together."""
-    together: list[tuple[int, str]] = []
-    for at_ns, text in lines:
-        if together and not ('"bids"' in text and '"bids"' in together[-1][1]):
+    together: list[Line] = []
+    for line in lines:
+        if together and not ('"bids"' in line.text and '"bids"' in together[-1].text):
             yield together
             together = []
-        together.append((at_ns, text))
+        together.append(line)
     yield together
+
+
+def plausible(rng: Random, name: str, message: str) -> str:
+    """Another value of a field, as flawless as the one it had."""
+    if name == "asset_id":
+        return rng.choice([text for text in message.split('"') if len(text) > 70 and text.isdigit()])
+    if name == "side":
+        return rng.choice(SIDES)
+    if name in {"best_bid", "best_ask"}:
+        return top(rng)
+    return price(rng) if name == "price" else size(rng)
+
+
+def nudged(rng: Random, text: str) -> str:
+    """A message of which one value is another one, so that nothing but its sense is damaged."""
+    message = json.loads(text, object_pairs_hook=Object)
+    fields = inner(rng, message)
+    found = [place for place, (name, _) in enumerate(fields) if name in {"asset_id", "side", "price", "size"} | TOPS]
+    if found:
+        place = rng.choice(found)
+        fields[place] = (fields[place][0], plausible(rng, fields[place][0], text))
+    return spell(rng, message)
 
 
 def spoilt(rng: Random, text: str) -> str:
     draw = rng.random()
-    if draw < 0.3:
+    if draw < 0.5:
+        return nudged(rng, text)
+    if draw < 0.65:
         return scratched(rng, text)
-    if draw < 0.4:
+    if draw < 0.7:
         return odd_text(rng.randrange(1000), rng.randrange(1000))
     return spell(rng, damaged(rng, json.loads(text, object_pairs_hook=Object)))
 
 
+def another_book(rng: Random, text: str) -> str:
+    """A book that can be told from the other view of the one before it: of another stamp, length, top or step."""
+    message = json.loads(text)
+    levels = message[rng.choice(("bids", "asks"))]
+    kind = rng.randrange(4)
+    if kind == 0:
+        message["timestamp"] = str(int(message["timestamp"]) + 1)
+        levels[0]["size"] = levels[0]["size"][::-1]
+    elif kind == 1:
+        del levels[rng.randrange(len(levels))]
+    elif kind == 2:
+        levels[-1]["size"] = "9" + levels[-1]["size"][1:]
+    else:
+        levels[0]["size"] = "9" + levels[0]["size"][1:]
+        message = {**message, "tick_size": "0.001"}
+        message["event_type"] = message.pop("event_type")
+    return json.dumps(message, separators=(",", ":"))
+
+
+def gone_wrong(rng: Random, texts: list[str], before: list[list[str]]) -> list[str]:
+    """What came instead of the texts of one run; ``before`` are the latest runs, this one last."""
+    kind = rng.randrange(15)
+    if kind == 0:
+        return []
+    if kind == 1:
+        return texts * 2
+    if kind == 2:
+        return rng.choice(before)
+    if kind == 3:
+        return texts[::-1]
+    if len(texts) == 1 or kind > 12:
+        # Of two books of one trade only one is left.
+        return [spoilt(rng, texts[0])]
+    return [texts[0], another_book(rng, texts[1])] if kind < 9 else [texts[0], *rng.choice(before[-4:]), *texts[1:]]
+
+
 def played(corpus: Corpus, rng: Random, flawed: float) -> Iterator[Record]:
     """The corpus as records; ``flawed`` is the share of what goes wrong."""
-    runs = list(of_one_instant([(line.at_ns, line.text) for line in corpus.lines]))
-    start_ns = corpus.lines[0].at_ns - NS_PER_S
-    yield MarketUpdated(at_ns=start_ns, market=corpus.markets[0])
-    yield Connected(at_ns=start_ns, epoch=1)
-    yield Frame(at_ns=start_ns, text=corpus.openings[0])
-    epoch, now_ns = 1, start_ns
-    for place, run in enumerate(runs):
-        texts = [text for _, text in run]
-        now_ns = max(now_ns, run[-1][0])
+    now_ns = corpus.lines[0].at_ns - NS_PER_S
+    yield MarketUpdated(at_ns=now_ns, market=corpus.markets[0])
+    yield Connected(at_ns=now_ns, epoch=1)
+    yield Frame(at_ns=now_ns, text=corpus.openings[0])
+    before: deque[list[str]] = deque(maxlen=40)
+    for epoch, run in enumerate(of_one_instant(corpus.lines)):
+        texts = [text for _, _, text in run]
+        now_ns = max(now_ns, run[-1].at_ns)
+        before.append(texts)
         if rng.random() < flawed:
-            kind = rng.randrange(12)
-            if kind == 0:
-                yield Disconnected(at_ns=now_ns, epoch=epoch, reason="closed")
-                epoch += 1
-                yield Connected(at_ns=now_ns, epoch=epoch)
-            elif kind == 1:
-                texts = []
-            elif kind == 2:
-                texts = texts * 2
-            elif kind == 3:
-                texts = [text for _, text in rng.choice(runs[max(0, place - 40) : place + 1])]
-            elif kind == 4:
-                texts = texts[::-1]
-            else:
-                # Of two books of one trade only one is left.
-                texts = [spoilt(rng, texts[0])]
+            texts = gone_wrong(rng, texts, list(before))
+        if rng.random() < flawed / 20:
+            yield Disconnected(at_ns=now_ns, epoch=epoch, reason="closed")
+            yield Connected(at_ns=now_ns, epoch=epoch + 1)
         for text in texts:
             yield Frame(at_ns=now_ns, text=text)
 
