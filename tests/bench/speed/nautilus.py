@@ -145,7 +145,7 @@ def main() -> None:
     """Measure once; the last line of the output is JSON, empty when the package is missing."""
     parser = argparse.ArgumentParser(description="One row of the offline bench: nautilus_trader's handlers.")
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--quotes", action="store_true")
     asked = parser.parse_args()
     try:

@@ -3,7 +3,7 @@
 Every figure of every round comes from a process of its own, which plays a tenth of the corpus to get warm, then all of
 it once to a fresh state; the garbage collector works as it always does. Rounds are interleaved and every other one
 runs backwards. All rows but the decoders score at each trade; those of nautilus_trader cannot score, and play the first
-20,000 messages.
+10,000 messages.
 
 As a script it measures one row of a stored corpus, or the stages of the pipeline, and prints JSON:
 
@@ -79,7 +79,22 @@ def _decoding(stored: Stored) -> Work:
 def _pipelines(preset: str, whole: bool, stored: Stored) -> Work:
     pipelines = all_opened(stored, preset=preset)
     asks = [pipeline.evaluate if whole else asking(pipeline) for pipeline in pipelines]
-    return lambda lines: play(pipelines, lines, asks)
+    return partial(_played, pipelines, asks)
+
+
+def _with_book(stored: Stored) -> Work:
+    """The score and the depth of the book, so that nothing of the book can be left for later."""
+    pipelines = all_opened(stored)
+
+    def asks(pipeline: Any) -> Callable[[int], object]:
+        ask = asking(pipeline)
+        return lambda at_ns: (ask(at_ns), _imbalance(pipeline.intake.book))
+
+    return partial(_played, pipelines, [asks(pipeline) for pipeline in pipelines])
+
+
+def _played(pipelines: Sequence[Any], asks: Sequence[Callable[[int], object]], lines: Iterable[StoredLine]) -> None:
+    play(pipelines, lines, asks)
 
 
 def _original(stored: Stored) -> Work:
@@ -120,6 +135,7 @@ ROWS: Final[Mapping[str, Callable[[Stored], Work]]] = {
     "our decoding": _decoding,
     "our decoding, to events": _events,
     PIPELINE: partial(_pipelines, "seed", False),
+    "our pipeline, and its book": _with_book,
     "our pipeline, corrected": partial(_pipelines, "corrected", False),
     "our pipeline, whole signal": partial(_pipelines, "seed", True),
     "our pipeline, corrected, whole signal": partial(_pipelines, "corrected", True),
@@ -207,7 +223,7 @@ def _trades_of(text: str) -> list[Trade]:
         return []
 
 
-def _depth_stages(stored: Stored, rounds: int = 5) -> dict[str, float]:
+def _depth_stages(stored: Stored, rounds: int = 3) -> dict[str, float]:
     """Imbalance of the ten levels next to the touch: of a book that rests, and what it adds after every message."""
     pipelines = all_opened(stored)
     play(pipelines, stored.lines[: len(stored.lines) // 2], None)

@@ -27,7 +27,7 @@ from attrs import frozen
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.bench.speed import growth, live, offline
+from tests.bench.speed import growth, live, offline, profiled
 from tests.bench.speed.corpus import REFERENCE, VENUE, captured, generated
 from tests.bench.speed.report import (
     Criterion,
@@ -57,8 +57,8 @@ class Effort:
     apart: bool = True
 
 
-FULL: Final = Effort(name="full", markets=50, messages=1000, rounds=7, venue_rounds=3, growth_rounds=5)
-QUICK: Final = Effort(name="quick", markets=50, messages=200, rounds=2, venue_rounds=0, growth_rounds=2)
+FULL: Final = Effort(name="full", markets=50, messages=1000, rounds=5, venue_rounds=2, growth_rounds=4)
+QUICK: Final = Effort(name="quick", markets=50, messages=200, rounds=2, venue_rounds=0, growth_rounds=1)
 TINY: Final = Effort(name="tiny", markets=2, messages=60, rounds=1, venue_rounds=0, growth_rounds=1, apart=False)
 
 CAPTURED_MESSAGES: Final = 20_000
@@ -123,6 +123,7 @@ def offline_tables(effort: Effort, captures: Path | None, nautilus_python: str) 
             tables[name] = _offline_table(effort, stored, path, names, rounds, nautilus_python)
             if is_first:
                 tables["stages"] = _stages(effort, stored, path)
+                tables |= _profiles(effort, path)
     return tables
 
 
@@ -150,9 +151,20 @@ def _offline_table(
 def _stages(effort: Effort, stored: Stored, path: Path) -> Table:
     rounds = [
         offline.stages_in_process(path) if effort.apart else offline.stages(stored)
-        for _ in range(1 + effort.rounds // 3)
+        for _ in range(1 + effort.rounds // 2)
     ]
     return new_table("Stages of our pipeline", "µs a message or call", "receiving, not scored", rounds)
+
+
+def _profiles(effort: Effort, path: Path) -> dict[str, Table]:
+    """Where the time goes, with both presets."""
+    tables = {}
+    for preset in growth.PRESETS if effort is FULL else ():
+        found = profiled.shares(path, preset, effort.rounds)
+        if found:
+            title = f"Where the pipeline's time goes: {preset}"
+            tables[f"profile-{preset}"] = new_table(title, "%", next(iter(found)), [found])
+    return tables
 
 
 # Growth.
