@@ -9,6 +9,7 @@ a budget that is broken is a `FeedFault`. Validity stays the library's business.
 import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from struct import Struct
 from typing import Final
 
 import trio
@@ -33,7 +34,8 @@ _FIN: Final = 0x80
 _CONTROL: Final = 0x08
 _MASKED: Final = 0x80
 _LENGTH: Final = 0x7F
-_WHOLE_TEXT: Final = _FIN | 0x01
+_OPENING: Final = Struct(">HH")
+_WHOLE_TEXT: Final = 0x817E
 _EXTENDED_LENGTH_BYTES: Final = {126: 2, 127: 8}
 _SHORTEST_EXTENDED: Final = {2: 126, 8: 1 << 16}
 
@@ -97,6 +99,11 @@ def _retry_after(headers: dict[str, str]) -> float | None:
     return parse_retry_after(wanted, now_epoch_s=now_epoch_s)
 
 
+def too_many_frames(limit: int) -> FeedFault:
+    """The fault of a peer that says much and completes nothing."""
+    return FeedFault(FaultKind.PROTOCOL, f"more than {limit} frames without a complete message")
+
+
 class FrameMeter:
     """Walks over frame headers and counts, since the last complete message, bytes of payload, frames and time.
 
@@ -130,20 +137,15 @@ class FrameMeter:
                 position += self._take_header(data, position, clock)
 
     def _whole_texts(self, data: bytes | bytearray, position: int) -> int:
-        """Where the run of whole texts, short ones in one frame each, ends that begins at `position`.
+        """Where the run of whole texts, in one frame of 126 to 65,535 bytes each, ends that begins at `position`.
 
-        That is next to all a feed ever says, so this loop is what the meter costs.
+        That is nearly all a feed ever says, so this loop is what the meter costs.
         """
-        start, end, last_header, limit = position, len(data), len(data) - 4, self._message_bytes
-        while position <= last_header and data[position] == _WHOLE_TEXT:
-            length = data[position + 1]
-            after = position + 2 + length
-            if length >= 126:
-                length = data[position + 2] << 8 | data[position + 3] if length == 126 else 0
-                if length < 126:
-                    break
-                after = position + 4 + length
-            if after > end or length > limit:
+        start, end, last_header, longest = position, len(data), len(data) - 4, self._message_bytes
+        while position <= last_header:
+            opening, length = _OPENING.unpack_from(data, position)
+            after = position + 4 + length
+            if opening != _WHOLE_TEXT or after > end or not 126 <= length <= longest:
                 break
             position = after
         if position > start:
@@ -173,7 +175,7 @@ class FrameMeter:
         self._ends_message = bool(header[0] & _FIN) and not control
         self._frames += 1
         if self._frames > self._message_frames:
-            raise FeedFault(FaultKind.PROTOCOL, f"more than {self._message_frames} frames without a complete message")
+            raise too_many_frames(self._message_frames)
         if not control:
             self._charge(self._payload_left, clock)
         if not self._payload_left:
@@ -194,20 +196,27 @@ class FrameMeter:
 class GuardedStream(trio.abc.Stream):
     """The peer's byte stream with its budgets: a byte that breaks one never reaches the library.
 
-    `message_bytes` and `message_frames` bound each message; `meter` tells how old the one under way is, on trio's
-    clock; `received` counts all bytes. What came is handed on in pieces of at most `PIECE_BYTES`, with a checkpoint
-    between two; with `reply_apart` the reply to the upgrade is a piece of its own. `before_more`, if there is one, is
-    called whenever somebody asks for more. Besides the errors of any stream, receiving and sending raise FeedFault.
+    What came is handed on in pieces of at most `PIECE_BYTES`, with a checkpoint between two; with `reply_apart` the
+    reply to the upgrade is a piece of its own. A `meter` sees all that follows the reply first; `before_more` is called
+    whenever somebody asks for more. `received` counts all bytes. Besides the errors of any stream, receiving and
+    sending raise FeedFault.
     """
 
-    def __init__(self, stream: trio.abc.Stream, *, message_bytes: int, message_frames: int) -> None:
-        self._stream = stream
-        self._reply = UpgradeReply()
-        self._later: bytes | bytearray = b""
-        self.meter = FrameMeter(message_bytes=message_bytes, message_frames=message_frames)
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        *,
+        meter: FrameMeter | None = None,
+        before_more: Callable[[], None] | None = None,
+        reply_apart: bool = False,
+    ) -> None:
         self.received = 0
-        self.reply_apart = False
-        self.before_more: Callable[[], None] | None = None
+        self.meter = meter
+        self.before_more = before_more
+        self._reply: UpgradeReply | None = UpgradeReply()
+        self._reply_apart = reply_apart
+        self._later: bytes | bytearray = b""
+        self._stream = stream
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """As of any stream, once the bytes have been judged."""
@@ -221,13 +230,20 @@ class GuardedStream(trio.abc.Stream):
             self.received += len(data)
         if len(data) > PIECE_BYTES:
             data, self._later = data[:PIECE_BYTES], data[PIECE_BYTES:]
-        if self._reply.complete:
+        if self._reply is not None:
+            return self._judged_reply(self._reply, data)
+        if self.meter is not None:
             self.meter.receive(data, trio.current_time)
-            return data
-        frames = self._reply.receive(data)
-        if frames and self.reply_apart:
-            data, self._later = data[: -len(frames)], frames + self._later
-        else:
+        return data
+
+    def _judged_reply(self, reply: UpgradeReply, data: bytes | bytearray) -> bytes | bytearray:
+        frames = reply.receive(data)
+        if reply.complete:
+            self._reply = None
+        if frames and self._reply_apart:
+            self._later = frames + self._later
+            return data[: -len(frames)]
+        if self.meter is not None:
             self.meter.receive(frames, trio.current_time)
         return data
 
@@ -256,7 +272,7 @@ class GuardedStream(trio.abc.Stream):
 
     def _raise_fault_of_upgrade(self, error: trio.BrokenResourceError) -> None:
         """Until the upgrade is through, a library takes a broken stream for a reason to wait."""
-        if not self._reply.complete:
+        if self._reply is not None:
             raise FeedFault(FaultKind.HANDSHAKE, f"broken during the upgrade: {error}") from error
 
 

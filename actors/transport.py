@@ -25,9 +25,22 @@ Take = Callable[[Sequence[str]], None]
 
 
 class Transport(Protocol):
-    """One connection. `binary_ignored` counts complete binary messages, of which nothing else becomes."""
+    """One connection, with a budget of bytes and frames for each message.
+
+    `binary_ignored` counts complete binary messages, of which nothing else becomes.
+    """
 
     binary_ignored: int
+
+    @property
+    def received(self) -> int:
+        """How many bytes have come, the reply to the upgrade included."""
+        ...
+
+    @property
+    def began(self) -> float | None:
+        """When the first bytes of the message under way came, on trio's clock; None between messages."""
+        ...
 
     async def listen(self, first_frame: str, opened: Callable[[], None], take: Take) -> NoReturn:
         """Upgrades, sends `first_frame` before anything else, calls `opened`, and from then on hands over what comes.

@@ -18,7 +18,7 @@ from wsproto.utilities import ProtocolError
 
 from actors.dial import Address
 from actors.faults import FeedFault
-from actors.guard import GuardedStream
+from actors.guard import FrameMeter, GuardedStream
 from actors.transport import ABNORMAL_CLOSURE, BATCH_MESSAGES, Take, fault_of_close, fault_of_error
 
 # What can leave the library because of the peer. Some are there for streams and versions that we have not met.
@@ -37,9 +37,13 @@ _PEER_FAULTS: Final = (
 class TrioWebsocketTransport(WebSocketConnection):
     """A client's connection, made as ``wrap_client_stream`` makes one but for its reader."""
 
-    def __init__(self, stream: GuardedStream, address: Address, user_agent: str, *, message_bytes: int) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, address: Address, user_agent: str, *, message_bytes: int, message_frames: int
+    ) -> None:
+        self._meter = FrameMeter(message_bytes=message_bytes, message_frames=message_frames)
+        self._guard = GuardedStream(stream, meter=self._meter, before_more=self._before_more)
         super().__init__(
-            cast(Any, stream),  # annotated for sockets, documented and built for any stream
+            cast(Any, self._guard),  # annotated for sockets, documented and built for any stream
             WSConnection(ConnectionType.CLIENT),
             host=address.host_header,
             path=address.resource,
@@ -48,15 +52,23 @@ class TrioWebsocketTransport(WebSocketConnection):
             receive_buffer_size=None,
         )
         self.binary_ignored = 0
-        self._guard = stream
         self._texts: list[str] = []
         self._parts: list[str] = []
         self._upgraded = self._live = self._closing = False
 
+    @property
+    def received(self) -> int:
+        """See ``Transport``."""
+        return self._guard.received
+
+    @property
+    def began(self) -> float | None:
+        """See ``Transport``."""
+        return self._meter.began
+
     async def listen(self, first_frame: str, opened: Callable[[], None], take: Take) -> NoReturn:
         """See ``Transport``."""
         self._first_frame, self._opened, self._take = first_frame, opened, take
-        self._guard.before_more = self._before_more
         try:
             await self._reader_task()
         except _PEER_FAULTS as error:

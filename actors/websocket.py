@@ -17,7 +17,6 @@ from attrs.validators import gt
 
 from actors.dial import parse_url
 from actors.faults import FaultKind, FeedFault
-from actors.guard import GuardedStream
 from actors.ports import Dial
 from actors.transport import Transport
 from actors.trio_websocket_transport import TrioWebsocketTransport
@@ -84,7 +83,6 @@ class Session:
         self._ended = trio.Event()
         self._end: Exception | None = None
         self._transport: Transport | None = None
-        self._guard: GuardedStream | None = None
         self._listening = trio.CancelScope(shield=True)
         self._closing = trio.CancelScope(shield=True)
         self._live = self._used = self._leaving = self._pinging = False
@@ -117,7 +115,7 @@ class Session:
         at = self._message_at
         return SessionStatistics(
             messages=self._messages,
-            bytes=self._guard.received if self._guard else 0,
+            bytes=self._transport.received if self._transport else 0,
             pongs=self._pongs,
             binary_ignored=self._transport.binary_ignored if self._transport else 0,
             last_message_age_s=None if at is None else trio.current_time() - at,
@@ -134,12 +132,12 @@ class Session:
         if self._end is not None and not isinstance(self._end, FeedFault):
             raise self._end
 
-    async def _listen(self, stream: GuardedStream, transport: Transport, first_frame: str) -> None:
+    async def _listen(self, stream: trio.abc.Stream, transport: Transport, first_frame: str) -> None:
         """The life of the connection. Owns `stream`; ends by `_depart` at the latest, whoever else is cancelled.
 
         So whoever had the session still gets a Close frame when cancelled.
         """
-        self._guard, self._transport = stream, transport
+        self._transport = transport
         try:
             with self._listening:
                 await transport.listen(first_frame, self._go_live, self._take)
@@ -216,7 +214,7 @@ class Session:
             yield self._live_at + limits.first_event_s, FaultKind.STALE, f"no message in {limits.first_event_s:g} s"
         else:
             yield self._message_at + limits.idle_s, FaultKind.STALE, f"silent for {limits.idle_s:g} s"
-        began = self._guard.meter.began if self._guard else None
+        began = self._transport.began if self._transport else None
         if began is not None:
             yield began + limits.message_s, FaultKind.PROTOCOL, f"a message unfinished after {limits.message_s:g} s"
 
@@ -266,10 +264,14 @@ async def open_session(
         async with trio.open_nursery() as nursery:
             try:
                 with trio.move_on_after(limits.connect_s):
-                    stream = GuardedStream(
-                        await dial(url), message_bytes=limits.message_bytes, message_frames=limits.message_frames
+                    stream = await dial(url)
+                    connection = new_transport(
+                        stream,
+                        address,
+                        user_agent,
+                        message_bytes=limits.message_bytes,
+                        message_frames=limits.message_frames,
                     )
-                    connection = new_transport(stream, address, user_agent, message_bytes=limits.message_bytes)
                     nursery.start_soon(session._listen, stream, connection, first_frame)
                     await session._settled.wait()
                 nursery.start_soon(session._use()._keep, nursery)

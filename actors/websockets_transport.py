@@ -16,7 +16,7 @@ from websockets.uri import WebSocketURI
 
 from actors.dial import Address
 from actors.faults import FeedFault
-from actors.guard import GuardedStream
+from actors.guard import GuardedStream, too_many_frames
 from actors.transport import (
     ABNORMAL_CLOSURE,
     BATCH_MESSAGES,
@@ -44,18 +44,27 @@ def _nobody(_: Sequence[str]) -> None:
 class WebsocketsTransport:
     """A client's connection."""
 
-    def __init__(self, stream: GuardedStream, address: Address, user_agent: str, *, message_bytes: int) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, address: Address, user_agent: str, *, message_bytes: int, message_frames: int
+    ) -> None:
         path, _, query = address.resource.partition("?")
         uri = WebSocketURI(address.secure, address.host, address.port, path, query)
         self.binary_ignored = 0
-        self._stream = stream
-        self._stream.reply_apart = True
+        self.began: float | None = None
+        self._stream = GuardedStream(stream, reply_apart=True)
         self._user_agent = user_agent
         self._protocol = ClientProtocol(uri, max_size=message_bytes, logger=_silent())
+        self._message_frames = message_frames
+        self._frames = 0
         self._parts: list[bytes | bytearray | memoryview] = []
         self._fragmented = Opcode.TEXT
-        self._undecodable: UnicodeDecodeError | None = None
+        self._verdict: FeedFault | None = None
         self._sending = trio.Lock()
+
+    @property
+    def received(self) -> int:
+        """See ``Transport``."""
+        return self._stream.received
 
     async def listen(self, first_frame: str, opened: Callable[[], None], take: Take) -> NoReturn:
         """See ``Transport``."""
@@ -103,9 +112,9 @@ class WebsocketsTransport:
     @property
     def _over(self) -> bool:
         protocol = self._protocol
-        return protocol.state is not State.OPEN and (
-            protocol.close_rcvd is not None or protocol.parser_exc is not None or self._undecodable is not None
-        )
+        if protocol.state is State.OPEN:
+            return self._verdict is not None
+        return self._verdict is not None or protocol.close_rcvd is not None or protocol.parser_exc is not None
 
     async def _hear(self, take: Take) -> None:
         """Receives once, hands over what that completes, and answers."""
@@ -115,6 +124,10 @@ class WebsocketsTransport:
         else:
             protocol.receive_eof()
         texts = self._texts_in(cast("list[Frame]", protocol.events_received()))
+        if not protocol.reader.buffer and protocol.current_size is None:
+            self.began = None
+        elif texts or self.began is None:
+            self.began = trio.current_time()
         if len(texts) > BATCH_MESSAGES:
             await self._take_in_batches(texts, take)
         elif texts:
@@ -128,16 +141,22 @@ class WebsocketsTransport:
             await trio.lowlevel.checkpoint()
 
     def _texts_in(self, frames: Sequence[Frame]) -> list[str]:
-        """The text messages that these frames complete, up to the first one that is no text."""
+        """The text messages that these frames complete, up to what is no text or one frame too many."""
         texts: list[str] = []
         try:
             for frame in frames:
                 if frame.opcode is Opcode.TEXT and frame.fin:
                     texts.append(str(frame.data, "utf-8"))
-                elif frame.opcode <= Opcode.BINARY:
-                    self._assemble(frame, texts)
+                    self._frames = 0
+                elif self._frames < self._message_frames:
+                    self._frames += 1
+                    if frame.opcode <= Opcode.BINARY:
+                        self._assemble(frame, texts)
+                else:
+                    self._verdict = too_many_frames(self._message_frames)
+                    break
         except UnicodeDecodeError as error:
-            self._undecodable = error
+            self._verdict = fault_of_close(INVALID_DATA, str(error))
             self._protocol.fail(INVALID_DATA, error.reason)
         return texts
 
@@ -146,11 +165,13 @@ class WebsocketsTransport:
             self._fragmented = frame.opcode
         if self._fragmented is Opcode.TEXT:
             self._parts.append(frame.data)
-        if frame.fin and self._fragmented is Opcode.TEXT:
-            parts, self._parts = self._parts, []
-            texts.append(str(b"".join(parts), "utf-8"))
-        elif frame.fin:
-            self.binary_ignored += 1
+        if frame.fin:
+            self._frames = 0
+            if self._fragmented is Opcode.TEXT:
+                parts, self._parts = self._parts, []
+                texts.append(str(b"".join(parts), "utf-8"))
+            else:
+                self.binary_ignored += 1
 
     async def _write(self, data: list[bytes]) -> None:
         """Sends what the protocol wrote, in the order of the calls."""
@@ -161,13 +182,13 @@ class WebsocketsTransport:
 
     def _fault(self) -> FeedFault:
         """Why the protocol is over."""
-        protocol, error = self._protocol, self._undecodable or self._protocol.parser_exc
-        if self._undecodable is not None:
-            return fault_of_close(INVALID_DATA, str(error))
-        if error is not None and protocol.close_sent is not None:
-            return fault_of_close(protocol.close_sent.code, str(error))
-        if error is None and protocol.close_rcvd is not None:
-            return fault_of_close(protocol.close_rcvd.code, protocol.close_rcvd.reason)
+        error, sent, received = self._protocol.parser_exc, self._protocol.close_sent, self._protocol.close_rcvd
+        if self._verdict is not None:
+            return self._verdict
+        if error is not None and sent is not None:
+            return fault_of_close(sent.code, str(error))
+        if error is None and received is not None:
+            return fault_of_close(received.code, received.reason)
         return fault_of_close(ABNORMAL_CLOSURE)
 
     def _fault_of(self, error: Exception) -> FeedFault:

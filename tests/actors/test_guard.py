@@ -143,8 +143,7 @@ def test_any_bytes_are_counted_or_a_fault(chunks: list[bytes]) -> None:
 
 async def test_stream_counts_and_passes_bytes_on() -> None:
     client, server = memory_stream_pair()
-    guarded = GuardedStream(client, message_bytes=1000, message_frames=10)
-    guarded.reply_apart = True
+    guarded = GuardedStream(client, meter=meter(), reply_apart=True)
     await guarded.wait_send_all_might_not_block()
     await guarded.send_all(b"GET / HTTP/1.1\r\n\r\n")
     assert await server.receive_some() == b"GET / HTTP/1.1\r\n\r\n"
@@ -154,6 +153,7 @@ async def test_stream_counts_and_passes_bytes_on() -> None:
     await server.send_all(text("b"))
     assert await guarded.receive_some(2) == text("b")[:2]
     assert guarded.received == len(SWITCHING + text("a")) + 2
+    assert guarded.meter is not None
     assert guarded.meter.began is not None
     await guarded.aclose()
     assert await server.receive_some() == b""
@@ -161,14 +161,14 @@ async def test_stream_counts_and_passes_bytes_on() -> None:
 
 async def test_stream_broken_during_the_upgrade_is_a_fault_and_later_is_not() -> None:
     client, server = memory_stream_pair()
-    guarded = GuardedStream(client, message_bytes=1000, message_frames=10)
+    guarded = GuardedStream(client)
     await server.aclose()
     with pytest.raises(FeedFault) as caught:
         await guarded.send_all(b"GET / HTTP/1.1\r\n\r\n")
     assert caught.value.kind is FaultKind.HANDSHAKE
 
     client, server = memory_stream_pair()
-    guarded = GuardedStream(client, message_bytes=1000, message_frames=10)
+    guarded = GuardedStream(client)
     await server.send_all(SWITCHING)
     await guarded.receive_some()
     await server.aclose()
