@@ -1,4 +1,4 @@
-"""The two messages that make up the traffic, read straight into ticks: level changes, and books after a trade.
+"""The messages that make up the traffic, read straight into ticks: level changes, trades, and books after a trade.
 
 A frame that ends as the venue ends these is decoded without looking for its type first, prices become ticks inside the
 decoder, and the levels of a book stay unread until somebody needs them. Only frames exactly as documented today are
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
-from engine.events import BookSnapshot, Level, LevelChange, PriceChange
+from engine.events import BookSnapshot, Level, LevelChange, PriceChange, Trade
 from engine.markets import Side
 from engine.shapes import (
     MAX_MEMBERS,
@@ -33,6 +33,8 @@ from engine.units import MAX_SHARES, PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
 
 _CHANGE_END: Final = '"event_type":"price_change"}'
 _BOOK_END: Final = '"event_type":"book"}'
+_TRADE_NEAR_END: Final = '"event_type":"last_trade_price","transaction_hash":"0x'
+_TRADE_PLACE: Final = slice(-len(_TRADE_NEAR_END) - 64 - len('"}'), -64 - len('"}'))
 
 _UNITS_PER_SHARE: Final = float(SIZE_SCALE)
 
@@ -60,6 +62,10 @@ else:
     LevelTicks = _texts_of(_INSIDE)
     OppositeTicks = _texts_of({text: PRICE_SCALE - ticks for text, ticks in _INSIDE.items()})
     TopTicks = _texts_of(PRICE_TABLE)
+
+
+# Trades and books of nothing, which the venue does not send, are left to those with patience.
+_Something = Annotated[float, Meta(ge=1 / SIZE_SCALE, le=MAX_SHARES)]
 
 
 class ChangeRow(Struct, gc=False, forbid_unknown_fields=True):
@@ -101,8 +107,30 @@ class ChangeMessage(Struct, gc=False, forbid_unknown_fields=True):
         return PriceChange(market=condition_id(self.market), changes=tuple(changes), venue_ms=venue_ms(self.timestamp))
 
 
-# Levels of nothing, which the venue does not send in a book, are left to those with patience.
-_Something = Annotated[float, Meta(ge=1 / SIZE_SCALE, le=MAX_SHARES)]
+class TradeMessage(Struct, gc=False, forbid_unknown_fields=True):
+    """A ``last_trade_price`` as documented today; the price in ticks, ``size`` in shares."""
+
+    market: str
+    asset_id: str
+    price: LevelTicks
+    size: _Something
+    fee_rate_bps: str
+    side: Side
+    timestamp: str
+    event_type: str
+    transaction_hash: str
+
+    def event(self) -> Trade:
+        """The message as a value. Raises ``ValueError`` for an id that is none."""
+        return Trade(
+            market=condition_id(self.market),
+            asset_id=asset_id(self.asset_id),
+            side=self.side,
+            price=self.price,
+            size=round(self.size * _UNITS_PER_SHARE),
+            venue_ms=venue_ms(self.timestamp),
+            transaction_hash=self.transaction_hash or None,
+        )
 
 
 class _Row(Struct, gc=False, forbid_unknown_fields=True):
@@ -191,15 +219,20 @@ def _last(levels: Raw, read: Callable[[bytes], list[Any]]) -> Level | None:
 
 _read_change: Final = Decoder(ChangeMessage, strict=False).decode
 _read_book: Final = Decoder(BookMessage, strict=False).decode
+_read_trade: Final = Decoder(TradeMessage, strict=False).decode
+
+BusyMessage = ChangeMessage | BookMessage | TradeMessage
 
 
-def read(text: str) -> ChangeMessage | BookMessage | None:
-    """The message of a frame of one of the two types exactly as documented today, ``None`` for any other frame."""
+def read(text: str) -> BusyMessage | None:
+    """The message of a frame of one of these types exactly as documented today, ``None`` for any other frame."""
     try:
         if text.endswith(_CHANGE_END):
             return _read_change(text) if len(text) <= _SHORT else None
         if text.endswith(_BOOK_END):
             return _read_book(text) if text.isascii() and not may_hold_long_text(text) else None
+        if text[_TRADE_PLACE] == _TRADE_NEAR_END:
+            return _read_trade(text) if len(text) <= _SHORT else None
     except (ValueError, RecursionError):
         pass
     return None

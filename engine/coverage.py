@@ -126,7 +126,10 @@ class Coverage:
 
     def covered_ns(self, start_ns: int, end_ns: int) -> int:
         """Nanoseconds of ``[start_ns, end_ns)`` that are covered."""
-        return sum([_overlap(start_ns, end_ns, *span) for span in self._stretches()])
+        covered_ns = 0
+        for span in self._stretches():
+            covered_ns += _overlap(start_ns, end_ns, *span)
+        return covered_ns
 
     def gaps(self, start_ns: int, end_ns: int) -> int:
         """Breaks of coverage that touch ``[start_ns, end_ns)``.

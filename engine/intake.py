@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from engine.book import Book
-from engine.busy import BookMessage, ChangeMessage, read
+from engine.busy import BookMessage, ChangeMessage, TradeMessage, read
 from engine.coverage import Coverage
 from engine.errors import WireError
 from engine.events import (
@@ -189,6 +189,8 @@ class Intake:
             heard = self._both_changed(message, at_ns) or self._patient(text, at_ns)
         elif type(message) is BookMessage:
             heard = self._read_book(message, at_ns) or self._patient(text, at_ns)
+        elif type(message) is TradeMessage:
+            heard = self._read_trade(message, at_ns) or self._patient(text, at_ns)
         else:
             heard = self._patient(text, at_ns)
         if heard:
@@ -294,6 +296,16 @@ class Intake:
             self.features.tick_size(tick)
         book.replace(outcome, bids, opposite)
 
+    def _read_trade(self, message: TradeMessage, at_ns: int) -> bool:
+        """Take a trade of our market in; nothing is done with any other."""
+        market = self.market
+        outcome = None if market is None else market.outcome_of(message.asset_id)
+        if market is None or outcome is None or message.market != market.condition_id:
+            return False
+        self._heard_ns[message.asset_id] = at_ns
+        self._traded(message.event(), outcome, at_ns)
+        return True
+
     def _outcome(self, market_id: str, asset_id: str, at_ns: int) -> Outcome | None:
         """What an event is about, its token noted as heard; ``None``, and counted, if it is none of ours."""
         market = self.market
@@ -352,10 +364,13 @@ class Intake:
         outcome = self._outcome(event.market, event.asset_id, at_ns)
         if outcome is None:
             return False
+        self._traded(event, outcome, at_ns)
+        return True
+
+    def _traded(self, event: Trade, outcome: Outcome, at_ns: int) -> None:
         trade = self.trades.add(event, outcome, at_ns)
         if trade is not None and self._wants_features:
             self.features.trade(trade)
-        return True
 
     def _resolved(self, event: MarketResolved, at_ns: int) -> bool:
         market = self.market

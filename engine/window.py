@@ -30,6 +30,8 @@ LATENESS_MS: Final = 1000
 CLOCK_TOLERANCE_NS: Final = 10 * NS_PER_S
 """A venue stamp further ahead of the time of receipt says nothing about how new the others are."""
 
+_UP: Final = Outcome.UP
+
 _DIRECTIONS: Final[dict[tuple[Outcome, Side | None], int]] = {
     (Outcome.UP, Side.BUY): +1,
     (Outcome.UP, Side.SELL): -1,
@@ -39,6 +41,7 @@ _DIRECTIONS: Final[dict[tuple[Outcome, Side | None], int]] = {
     (Outcome.DOWN, None): 0,
 }
 
+_NONE: Final[tuple[Outcome, ...]] = ()
 _ALONE: Final[dict[Outcome, tuple[Outcome, ...]]] = {outcome: (outcome,) for outcome in Outcome}
 
 
@@ -93,7 +96,10 @@ class _HashedPrints:
     def tokens_before(self, trade: WindowTrade) -> tuple[Outcome, ...]:
         """Which tokens printed this before, in order; from now on this one did too."""
         key = self._key(trade)
-        before = self._tokens.get(key, ())
+        before = self._tokens.get(key)
+        if before is None:
+            self._tokens[key] = _ALONE[trade.outcome]
+            return _NONE
         if trade.outcome not in before:
             self._tokens[key] = before + _ALONE[trade.outcome]
         return before
@@ -203,9 +209,9 @@ class TradeWindow:
         added = _window_trade(trade, outcome, at_ns)
         if self._is_known(added):
             return None
-        self._note_lateness(added)
+        self._note_lateness(added.venue_ms, at_ns)
         self._trades.append(added)
-        if outcome is Outcome.UP:
+        if outcome is _UP:
             self._yes_prices.append(added.price)
         self._count(added, +1)
         return added
@@ -215,7 +221,7 @@ class TradeWindow:
         trades, remembered = self._trades, self._remembered
         while trades and trades[0].at_ns < start_ns:
             dropped = trades.popleft()
-            if dropped.outcome is Outcome.UP:
+            if dropped.outcome is _UP:
                 self._yes_prices.popleft()
             self._count(dropped, -1)
             remembered.append(dropped)
@@ -260,22 +266,27 @@ class TradeWindow:
             self.duplicates += repeated
             return repeated
         tokens = self._hashed.tokens_before(trade)
+        if not tokens:
+            return False
         repeated = trade.outcome in tokens
         self.duplicates += repeated
-        self.mirrored += bool(tokens) and not repeated
-        return bool(tokens)
+        self.mirrored += not repeated
+        return True
 
-    def _note_lateness(self, trade: WindowTrade) -> None:
-        self.late += 0 < trade.venue_ms < self._newest_ms - LATENESS_MS
-        if trade.venue_ms * NS_PER_MS <= trade.at_ns + CLOCK_TOLERANCE_NS:
-            self._newest_ms = max(self._newest_ms, trade.venue_ms)
+    def _note_lateness(self, venue_ms: int, at_ns: int) -> None:
+        if venue_ms > self._newest_ms:
+            if venue_ms * NS_PER_MS <= at_ns + CLOCK_TOLERANCE_NS:
+                self._newest_ms = venue_ms
+        elif 0 < venue_ms < self._newest_ms - LATENESS_MS:
+            self.late += 1
 
     def _count(self, trade: WindowTrade, sign: int) -> None:
-        is_whale = trade.size > WHALE_UNITS
-        if trade.outcome is Outcome.UP:
-            self.yes_units += sign * trade.size
-            self.whales_yes += sign * is_whale
+        size = trade.size
+        whale = sign if size > WHALE_UNITS else 0
+        if trade.outcome is _UP:
+            self.yes_units += sign * size
+            self.whales_yes += whale
         else:
-            self.no_units += sign * trade.size
-            self.whales_no += sign * is_whale
-        self.notional += sign * trade.price * trade.size
+            self.no_units += sign * size
+            self.whales_no += whale
+        self.notional += sign * trade.price * size

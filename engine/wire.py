@@ -83,7 +83,7 @@ def decode(text: str) -> tuple[Event, ...]:
 
 
 def _busy(text: str) -> tuple[Event] | None:
-    """The event of a frame of one of the two busiest types exactly as documented today, ``None`` for any other."""
+    """The event of a frame of one of the busiest types exactly as documented today, ``None`` for any other."""
     message = read(text)
     try:
         return None if message is None else (message.event(),)
