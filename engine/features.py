@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from engine.imbalance import DepthImbalance, OrderFlowImbalance
 from engine.orders import Orders, TakerOrder
@@ -125,8 +125,7 @@ class Features:
             self.order_flow.interrupt()
 
 
-@frozen(kw_only=True)
-class MarketView:
+class MarketView(Struct, frozen=True, kw_only=True):
     """What a scorer may read at a deadline: nothing received at or after ``end_ns``.
 
     The window is ``[start_ns, end_ns)``, ``coverage`` the share of it truly covered (0..1), ``age_s`` the seconds since

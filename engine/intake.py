@@ -6,7 +6,7 @@ knows nothing of deadlines.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -179,20 +179,23 @@ class Intake:
             self._book.invalidate()
 
     def _frame(self, record: Frame) -> None:
-        self.frame(record.at_ns, record.text)
+        self.frames(record.at_ns, (record.text,))
 
-    def frame(self, at_ns: int, text: str) -> None:
-        """Take one text of the venue in."""
-        self.messages += 1
-        message = read(text)
-        if type(message) is ChangeMessage:
-            heard = self._both_changed(message, at_ns) or self._patient(text, at_ns)
-        elif type(message) is BookMessage:
-            heard = self._read_book(message, at_ns) or self._patient(text, at_ns)
-        elif type(message) is TradeMessage:
-            heard = self._read_trade(message, at_ns) or self._patient(text, at_ns)
-        else:
-            heard = self._patient(text, at_ns)
+    def frames(self, at_ns: int, texts: Sequence[str]) -> None:
+        """Take texts of the venue in, in order, that were received at one time."""
+        self.messages += len(texts)
+        heard = False
+        for text in texts:
+            message = read(text)
+            # Written out, the busiest first: what is done here is done for every message.
+            if type(message) is ChangeMessage:
+                heard |= self._both_changed(message, at_ns) or self._patient(text, at_ns)
+            elif type(message) is TradeMessage:
+                heard |= self._read_trade(message, at_ns) or self._patient(text, at_ns)
+            elif type(message) is BookMessage:
+                heard |= self._read_book(message, at_ns) or self._patient(text, at_ns)
+            else:
+                heard |= self._patient(text, at_ns)
         if heard:
             self.coverage.event(at_ns)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 from attrs import asdict
 
@@ -131,18 +132,27 @@ class MarketPipeline:
 
     def receive(self, record: Record) -> list[MarketSignals]:
         """Fire every deadline up to the record's time, then take the record in."""
-        at_ns = record.at_ns
+        if type(record) is Frame:
+            return self.frames(record.at_ns, (record.text,))
+        signals = self._until(record.at_ns)
+        self.intake.apply(record)
+        self.ended = type(record) is Unfollowed
+        return signals
+
+    def frames(self, at_ns: int, texts: Sequence[str]) -> list[MarketSignals]:
+        """The same for messages of the venue that were received at one time, in order, as if each were a record."""
+        signals = self._until(at_ns)
+        self.intake.frames(at_ns, texts)
+        return signals
+
+    def _until(self, at_ns: int) -> list[MarketSignals]:
+        """What is due before the next record, which comes now."""
         if self.ended:
             raise RecordError(f"a record after the end of {self.target.key}")
         if at_ns < self._now_ns:
             raise RecordError(f"a record of {self.target.key} is {self._now_ns - at_ns} ns in the past")
         signals = self.advance(at_ns) if at_ns >= self._deadline_ns else []
         self._now_ns = at_ns
-        if type(record) is Frame:
-            self.intake.frame(at_ns, record.text)
-        else:
-            self.intake.apply(record)
-            self.ended = type(record) is Unfollowed
         return signals
 
     def advance(self, now_ns: int) -> list[MarketSignals]:

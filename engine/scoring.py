@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from attrs import fields_dict, frozen
+from msgspec import Struct
 
 from engine import corrected, seed
 from engine.confidence import corrected_confidence, seed_confidence
@@ -27,8 +28,7 @@ from engine.whales import WhaleUnit
 SEED_COMPONENTS: Final = ("momentum", "volume_flow", "whale")
 
 
-@frozen(kw_only=True)
-class Scores:
+class Scores(Struct, frozen=True, kw_only=True):
     """The parts, ``score`` −1..+1, ``confidence`` 0..1 by the preset and ``confidence_seed`` by the original rule.
 
     ``whales`` is how many orders counted as whales, both directions; ``None`` leaves it to the original rule.

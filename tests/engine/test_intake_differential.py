@@ -32,10 +32,11 @@ TOPS = {"best_bid", "best_ask"}
 class PatientIntake(Intake):
     """Knows no shortcut."""
 
-    def frame(self, at_ns: int, text: str) -> None:
-        self.messages += 1
-        if self._patient(text, at_ns):
-            self.coverage.event(at_ns)
+    def frames(self, at_ns: int, texts: Sequence[str]) -> None:
+        self.messages += len(texts)
+        for text in texts:
+            if self._patient(text, at_ns):
+                self.coverage.event(at_ns)
 
 
 def known(intake: Intake, now_ns: int) -> dict[str, Any]:
