@@ -264,9 +264,12 @@ class MarketActor:
         for ``resync_s``.
         """
         feed, silent_ns, unclean_ns = self._tools.feed, self._pipeline.silent_since_ns, self._pipeline.unclean_since_ns
+        mute = self._pipeline.intake.coverage.state(now_ns) is FeedState.SUBSCRIBED
+        # Of a socket without a word its session speaks first: that is no matter of the book.
+        borne_s = max(feed.resync_s, feed.first_event_s + LOOK_S) if mute else feed.resync_s
         again_ns = now_ns + to_ns(max(feed.resync_s, LOOK_S))
         stale_ns = again_ns if silent_ns is None else silent_ns + to_ns(feed.idle_s)
-        resync_ns = again_ns if unclean_ns is None else max(unclean_ns + to_ns(feed.resync_s), self._may_resync_ns)
+        resync_ns = again_ns if unclean_ns is None else max(unclean_ns + to_ns(borne_s), self._may_resync_ns)
         if now_ns >= stale_ns:
             self._reconnector.hang_up(FaultKind.STALE, f"nothing of this market for {feed.idle_s:g} s")
         elif now_ns >= resync_ns:

@@ -569,7 +569,9 @@ async def test_a_book_that_stays_away_calls_for_a_new_socket(autojump_clock: tri
         stage.actor.learn(MARKET)
         await trio.sleep(1)
         stage.connection.listener.connected(1)
-        await trio.sleep(10)
+        await trio.sleep(FEED.first_event_s + 0.99)
+        assert stage.connection.hung_up == [], "of silence the session speaks first"
+        await trio.sleep(0.02)
         assert stage.connection.hung_up == [FaultKind.RESYNC]
 
 
