@@ -219,7 +219,7 @@ class Stage:
 
 
 def _cadence_s(wanted_s: float) -> float:
-    return round(min(max(wanted_s, 0.005), 5.0), 3)
+    return round(min(max(wanted_s, 0.0002), 5.0), 5)
 
 
 def in_table(stage: Stage, regime: Regime, say: Say) -> Table:
@@ -279,7 +279,7 @@ def memory_table(stage: Stage, *, sizes: Sequence[int], rounds: int, say: Say) -
 
 def _held(stage: Stage, row: str, size: int) -> Figures:
     figures = stage.run(
-        row=row, scheme="wss", path=f"/idle/{size}", connections=size, cadence_s=5.0, warm_s=0.0, seconds=1.2
+        row=row, scheme="wss", path=f"/idle/{size}", connections=size, cadence_s=5.0, warm_s=0.0, seconds=0.8
     )
     if "skipped" in figures or figures["faults"]:
         raise RuntimeError(f"{row} of {size} markets: {figures}")

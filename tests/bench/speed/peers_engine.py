@@ -24,12 +24,12 @@ from actors.system import Engine, open_engine
 from actors.taps import Tap
 from engine.records import Frame, Record
 from engine.settings import DiscoverySettings, FeedSettings, FollowSettings, Settings, VenueSettings
-from engine.signals import FeedState
+from engine.signals import BookState, FeedState
 from engine.units import price_usd
 from tests.bench.speed.job import PATIENCE_S, TRADE, Job, Meter, quantiles, tell
 
 NOWHERE = "http://127.0.0.1:1"
-PING_EVERY_S = 0.5
+PING_EVERY_S = 0.3
 """Of an idle market whose memory is measured, so that a heartbeat or two happen."""
 
 
@@ -101,7 +101,7 @@ async def throughput(job: Job, transport: str) -> None:
         await _count(engine, meter)
         health = engine.health()
         faults = [it.last_fault for it in health.markets if it.last_fault]
-        tell(meter.end(faults=len(faults) or None, bad=await _bad(engine, job)))
+        tell(meter.end(faults=len(faults) or None, bad=_bad(engine, job)))
 
 
 async def _count(engine: Engine, meter: Meter) -> None:
@@ -121,10 +121,11 @@ async def _count(engine: Engine, meter: Meter) -> None:
     meter.signals = engine.health().signals
 
 
-async def _bad(engine: Engine, job: Job) -> int | None:
-    """Messages that were not understood: there are none, or the row is worth nothing."""
-    signals = [engine.latest(it.condition_id) for it in job.markets()]
-    return sum(it.quality.malformed + it.quality.foreign + it.quality.unknown for it in signals if it) or None
+def _bad(engine: Engine, job: Job) -> int | None:
+    """Messages that were not understood, known already or lost: there are none, or the row is worth nothing."""
+    found = [signal.quality for it in job.markets() if (signal := engine.latest(it.condition_id)) is not None]
+    unclean = sum(it.book_state not in (BookState.CLEAN, BookState.UNSYNCED) for it in found)
+    return unclean + sum(it.malformed + it.foreign + it.unknown + it.duplicates + it.dropped for it in found) or None
 
 
 class _Trades:
