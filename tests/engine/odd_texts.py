@@ -15,6 +15,7 @@ from typing import Any
 from tests.engine.odd_messages import TRAFFIC, book, change_row, long_book, price_change, rows
 from tests.engine.odd_values import (
     ANSWERS,
+    EDGES,
     NAMES,
     NOISE,
     NOTHING,
@@ -118,10 +119,21 @@ def change_rows(rng: Random, fields: Object) -> None:
             fields[index] = (name, rng.choice((members, members[::-1], [members], [], members * 2)))
 
 
+def misprice(rng: Random, fields: Object) -> None:
+    """One level among all becomes an odd one: of no price, of no size, or of one that nobody writes so."""
+    levels = [row for _, value in fields if type(value) is list for row in value if isinstance(row, Object)]
+    row = rng.choice(levels or [fields])
+    places = [place for place, (name, _) in enumerate(row) if name in {"price", "size", "best_bid", "best_ask"}]
+    if places:
+        place = rng.choice(places)
+        name = row[place][0]
+        row[place] = (name, rng.choice(EDGES) if rng.random() < 0.5 else odd(rng, name))
+
+
 Damage = Callable[[Random, Object], None]
 DAMAGES: tuple[Damage, ...] = (
     *(leave_out, rename, repeat, repeat, replace, replace, replace, replace, empty, number, exchange),
-    *(reorder, reorder, add, add, change_rows),
+    *(reorder, reorder, add, add, change_rows, misprice, misprice, misprice, misprice),
 )
 
 
@@ -297,6 +309,9 @@ def long_texts(rng: Random) -> str:
         fields = inner(rng, message)
         index = rng.randrange(len(fields))
         fields[index] = (fields[index][0], text)
+        if rng.random() < 0.5:
+            # Unescaped, a text of few characters may have many bytes.
+            return spelled(message, ",", ":", encode_basestring)
     return spell(rng, message)
 
 

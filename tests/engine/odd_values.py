@@ -58,6 +58,8 @@ ODD_PRICES = (
     *tokens("1.5 00.5 .5 0.5e 0.0001 9e-99 1e16"),
 )
 
+EDGES = texts("0 1 0.0 1.0 0.00 1.00 0.000 0.0000 1.0000 0.0001 0.9999 0.00001 1.0001")
+
 # Ties of micro-shares, doubles at the end of their digits, and the grammar of JSON held against those of others.
 ODD_SIZES = (
     *texts("0 0.0 -0 -0.0 -0e5 1e3 1E3 1e+3 1e03 1e-3 1e-7 5e-7 1.5e-6 2.5e-6 8.5e-7 0.1 0.3 4.35 1.005 0.285 2.675"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Any
 
@@ -154,8 +154,25 @@ def played(corpus: Corpus, rng: Random, flawed: float) -> Iterator[Record]:
         if rng.random() < flawed / 20:
             yield Disconnected(at_ns=now_ns, epoch=epoch, reason="closed")
             yield Connected(at_ns=now_ns, epoch=epoch + 1)
+        if rng.random() < flawed / 40:
+            yield MarketUpdated(at_ns=now_ns, market=corpus.markets[0])
         for text in texts:
             yield Frame(at_ns=now_ns, text=text)
+
+
+def batches(rng: Random, records: Iterable[Record]) -> Iterator[tuple[int, Record | list[str]]]:
+    """The records with their time, frames in batches as a wake-up brings them."""
+    at_ns, texts, longest = 0, list[str](), rng.choice((1, 3, 30))
+    for record in records:
+        if texts and (not isinstance(record, Frame) or len(texts) >= longest):
+            yield at_ns, texts
+            texts, longest = [], rng.choice((1, 3, 30))
+        at_ns = record.at_ns
+        if isinstance(record, Frame):
+            texts.append(record.text)
+        else:
+            yield at_ns, record
+    yield at_ns, texts
 
 
 @pytest.mark.parametrize("wants_pressure", [False, True])
@@ -173,16 +190,20 @@ def test_shortcuts_change_nothing(flawed: float, seed: int, wants_features: bool
         for kind in (Intake, PatientIntake)
     ]
     looks = Random(seed)
-    last: list[Record] = []
-    for record in played(corpus, Random(seed), flawed):
-        last = [*last[-2:], record]
+    often = looks.choice((0.3, 0.03))
+    last: list[object] = []
+    for at_ns, came in batches(looks, played(corpus, Random(seed), flawed)):
+        last = [*last[-1:], came]
         for intake in intakes:
-            intake.apply(record)
+            if isinstance(came, list):
+                intake.frames(at_ns, came)
+            else:
+                intake.apply(came)
         # Some states are settled by being looked at, so nobody looks each time.
-        if looks.random() < 0.2:
-            found, meant = (known(intake, record.at_ns) for intake in intakes)
+        if looks.random() < often:
+            found, meant = (known(intake, at_ns) for intake in intakes)
             assert found == meant, f"after {last}"
             for intake in intakes:
-                intake.evict(record.at_ns - 10 * NS_PER_S)
+                intake.evict(at_ns - 10 * NS_PER_S)
     assert intakes[0].trades.count > 0
     assert (intakes[0].malformed > 0) == (flawed > 0)

@@ -101,13 +101,13 @@ def disagree(text: str) -> bool:
     return differ(outcome(events_of, text), outcome(obvious.decode, text))
 
 
-def shortened(text: str, still: Callable[[str], bool] = disagree, attempts: int = 4000) -> str:
-    """A text with as much cut out of it as leaves the decoders in disagreement."""
+def shortened(text: str, still: Callable[[str], bool] = disagree, patience: int = 10_000_000) -> str:
+    """A text with as much cut out of it as leaves the decoders in disagreement, ``patience`` in characters read."""
     length = len(text) // 2
-    while length and attempts:
+    while length and patience > 0:
         at = 0
-        while at < len(text) and attempts:
-            attempts -= 1
+        while at < len(text) and patience > 0:
+            patience -= len(text)
             shorter = text[:at] + text[at + length :]
             if still(shorter):
                 text = shorter
