@@ -54,8 +54,8 @@ class _Ladder:
     def replace(self, sizes: dict[int, float]) -> None:
         """``sizes`` are above 0 and become the ladder's own."""
         self.sizes = sizes
-        self.prices = sorted(sizes)
-        self.best = self.prices[-1] if sizes else None
+        self.prices = prices = sorted(sizes)
+        self.best = prices[-1] if prices else None
         self._near, self._pressed, self._pressure = 0, (0, 0, 0.0), 0.0
 
     def put(self, price: int, shares: float) -> None:
@@ -79,10 +79,8 @@ class _Ladder:
     def walk(self) -> Iterator[Level]:
         return ((price, round(self.sizes[price] * SIZE_SCALE)) for price in reversed(self.prices))
 
-    def depth(self, levels: int) -> int:
-        if levels <= 0:
-            return 0
-        return sum([round(self.sizes[price] * SIZE_SCALE) for price in self.prices[-levels:]])
+    def depth(self, levels: int) -> float:
+        return sum(map(self.sizes.__getitem__, self.prices[-levels:])) if levels > 0 else 0.0
 
     def pressure(self, within_ticks: int, tick: int, decay: float) -> float:
         """Remembered until something near the touch changes: most changes are of the other side, or farther away."""
@@ -345,8 +343,8 @@ class Book:
         bid_size, ask_size = self._up.size(up), self._down.size(down)
         return (up, PRICE_SCALE - down, *((bid_size, ask_size) if bid_size and ask_size else (0, 0)))
 
-    def depth(self, levels: int) -> tuple[int, int]:
-        """Micro-shares in the first ``levels`` occupied levels of Up's bids and asks."""
+    def depth(self, levels: int) -> tuple[float, float]:
+        """Shares in the first ``levels`` occupied levels of Up's bids and asks."""
         return self._up.depth(levels), self._down.depth(levels)
 
     def pressure(self, within_ticks: int, decay: float) -> tuple[float, float]:

@@ -102,11 +102,11 @@ class Coverage:
             self._step(_Input.EVENT)
         else:
             return
+        self.last_event_ns = at_ns
         silences = self._silences
         while silences and silences[-1][0] <= silence_ns:
             silences.pop()
         silences.append((silence_ns, at_ns))
-        self.last_event_ns = at_ns
 
     def disconnected(self, at_ns: int) -> None:
         """The socket is gone, or could not be had."""

@@ -141,7 +141,8 @@ class MarketPipeline:
 
     def frames(self, at_ns: int, texts: Sequence[str]) -> list[MarketSignals]:
         """The same for messages of the venue that were received at one time, in order, as if each were a record."""
-        signals = self._until(at_ns)
+        signals = [] if self._now_ns <= at_ns < self._deadline_ns and not self.ended else self._until(at_ns)
+        self._now_ns = at_ns
         self.intake.frames(at_ns, texts)
         return signals
 
@@ -151,9 +152,7 @@ class MarketPipeline:
             raise RecordError(f"a record after the end of {self.target.key}")
         if at_ns < self._now_ns:
             raise RecordError(f"a record of {self.target.key} is {self._now_ns - at_ns} ns in the past")
-        signals = self.advance(at_ns) if at_ns >= self._deadline_ns else []
-        self._now_ns = at_ns
-        return signals
+        return self.advance(at_ns)
 
     def advance(self, now_ns: int) -> list[MarketSignals]:
         """The signals of every deadline that is due at ``now_ns``, oldest first; usually none or one."""

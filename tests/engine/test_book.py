@@ -229,7 +229,8 @@ def test_equals_a_naive_book_after_every_message(script: list[Step]) -> None:
         assert book.quote() == naive.quote()
         assert book.diverged == (naive.synced and naive.stated != naive.best())
         for count in (0, 1, 3, 100):
-            assert book.depth(count) == tuple(sum(size for _, size in side[:count]) for side in (bids, asks))
+            depths = [sum(size for _, size in side[:count]) / SIZE_SCALE for side in (bids, asks)]
+            assert book.depth(count) == pytest.approx(depths)
         assert book.levels(UP) == (bids, asks)
         assert book.levels(DOWN) == naive.levels(DOWN)
         assert all(isclose(*pair, rel_tol=1e-12) for pair in zip(book.pressure(5, 0.5), naive.pressure(), strict=True))
@@ -462,7 +463,8 @@ def test_pressure_reaches_five_steps_from_each_touch_and_fades_by_the_market_s_t
 
 def test_depth_sums_occupied_levels_only() -> None:
     book = synced([(4800, 1), (4000, 2), (100, 4)], [(5200, 8)])
-    assert [book.depth(count) for count in (-1, 0, 1, 2, 3, 4)] == [(0, 0), (0, 0), (1, 8), (3, 8), (7, 8), (7, 8)]
+    depths = [(0, 0), (0, 0), (1e-6, 8e-6), (3e-6, 8e-6), (7e-6, 8e-6), (7e-6, 8e-6)]
+    assert [book.depth(count) for count in (-1, 0, 1, 2, 3, 4)] == [pytest.approx(depth) for depth in depths]
 
 
 # ------------------------------------------------------------------------------------------------------ mirror guard

@@ -51,6 +51,19 @@ def all_opened(stored: Stored, *, preset: str = "seed") -> list[MarketPipeline]:
     ]
 
 
+def taking(pipeline: MarketPipeline) -> Callable[[int, Sequence[str]], Any]:
+    """What takes messages as a socket brings them; revisions that have no such method take records."""
+    frames: Callable[[int, Sequence[str]], Any] | None = getattr(pipeline, "frames", None)
+    if frames is not None:
+        return frames
+
+    def one_by_one(at_ns: int, texts: Sequence[str]) -> None:
+        for text in texts:
+            pipeline.receive(Frame(at_ns=at_ns, text=text))
+
+    return one_by_one
+
+
 def asking(pipeline: MarketPipeline) -> Ask:
     """What tells the scores of an instant; revisions that have no such method make the whole signal."""
     return getattr(pipeline, "score", None) or pipeline.evaluate
@@ -58,11 +71,12 @@ def asking(pipeline: MarketPipeline) -> Ask:
 
 def play(pipelines: Sequence[MarketPipeline], lines: Iterable[StoredLine], asks: Sequence[Ask] | None) -> None:
     """Receive every message, and ask after each that holds a trade."""
+    takes = [taking(pipeline) for pipeline in pipelines]
     if asks is None:
         for market, at_ns, text, _ in lines:
-            pipelines[market].receive(Frame(at_ns=at_ns, text=text))
+            takes[market](at_ns, (text,))
         return
     for market, at_ns, text, is_trade in lines:
-        pipelines[market].receive(Frame(at_ns=at_ns, text=text))
+        takes[market](at_ns, (text,))
         if is_trade:
             asks[market](at_ns)
