@@ -49,6 +49,9 @@ UNTRIED: Final = 50_000.0
 
 WITHOUT_PIPELINE: Final = (ORIGINAL, "L1", "L2")
 
+SATED_HZ: Final = 50.0
+"""A row that waits more often was not saturated: the load generator could not keep up with it."""
+
 FAIRNESS: Final[Mapping[str, str]] = {"flooded": "/flood/10/360", "calm": "/paced/10/400"}
 """What ten markets are played, by the name of the state."""
 
@@ -58,7 +61,10 @@ Say = Callable[[str], None]
 
 @frozen(kw_only=True)
 class Regime:
-    """One table of rows that are played the same; ``figure`` names what of a client's answer is shown."""
+    """One table of rows that are played the same; ``figure`` names what of a client's answer is shown.
+
+    The braces in ``title`` are for the number of connections, of which there are no more than there are markets.
+    """
 
     key: str
     title: str
@@ -84,7 +90,7 @@ EVERYBODY: Final = (OURS, OURS_SANS_IO, DEFAULTS, ORIGINAL, WEBSOCKETS, PICOWS)
 
 def regimes() -> list[Regime]:
     """The tables of a whole run."""
-    paced = {"kind": "paced", "connections": 50, "base": PICOWS, "seconds": 2.0}
+    paced = {"kind": "paced", "connections": 50, "base": ORIGINAL, "seconds": 2.0}
     return [
         _saturated("ws", 50, (*EVERYBODY, "bare", "L1")),
         _saturated("wss", 50, EVERYBODY),
@@ -92,7 +98,7 @@ def regimes() -> list[Regime]:
         _saturated("ws", 500, (OURS, OURS_SANS_IO, DEFAULTS, PICOWS), rounds=2, seconds=0.8),
         Regime(
             key="receive-ws-50",
-            title="Receiving alone, 50 connections, saturated",
+            title="Receiving alone, {}, saturated",
             kind="saturated",
             scheme="ws",
             connections=50,
@@ -102,14 +108,14 @@ def regimes() -> list[Regime]:
         ),
         Regime(
             key="paced-wss-50",
-            title=f"{PACE} messages a second, 50 connections, TLS",
+            title=f"{PACE} messages a second, {{}}, TLS",
             scheme="wss",
             rows=(*EVERYBODY, "picows-uvloop"),
             **paced,
         ),
         Regime(
             key="paced-ws-50",
-            title=f"{PACE} messages a second, 50 connections",
+            title=f"{PACE} messages a second, {{}}",
             scheme="ws",
             rows=(OURS, OURS_SANS_IO, DEFAULTS, ORIGINAL, PICOWS, "bare", "L2"),
             rounds=2,
@@ -117,7 +123,7 @@ def regimes() -> list[Regime]:
         ),
         Regime(
             key="latency-wss-50",
-            title=f"From sending a trade to its score, median, {PACE} messages a second, 50 connections, TLS",
+            title=f"From sending a trade to its score, median, {PACE} messages a second, {{}}, TLS",
             scheme="wss",
             rows=(OURS, OURS_SANS_IO, DEFAULTS, ORIGINAL, PICOWS),
             rounds=2,
@@ -136,12 +142,12 @@ def quick_regimes() -> list[Regime]:
         _saturated("ws", 50, rows, rounds=1, seconds=0.6),
         Regime(
             key="paced-wss-50",
-            title=f"{PACE} messages a second, 50 connections, TLS",
+            title=f"{PACE} messages a second, {{}}, TLS",
             kind="paced",
             scheme="wss",
             connections=50,
             rows=(OURS, OURS_SANS_IO, ORIGINAL, PICOWS),
-            base=PICOWS,
+            base=ORIGINAL,
             rounds=1,
             seconds=1.0,
         ),
@@ -151,7 +157,7 @@ def quick_regimes() -> list[Regime]:
 def _saturated(scheme: str, connections: int, rows: tuple[str, ...], **more: Any) -> Regime:
     return Regime(
         key=f"saturated-{scheme}-{connections}",
-        title=f"Saturated, {connections} connections" + (", TLS, a record a message" if scheme == "wss" else ""),
+        title="Saturated, {}" + (", TLS, a record a message" if scheme == "wss" else ""),
         kind="saturated",
         scheme=scheme,
         connections=connections,
@@ -199,16 +205,20 @@ class Stage:
         except (IndexError, ValueError):
             raise RuntimeError(f"{job.row} said nothing:\n{done.stderr[-3000:]}") from None
 
+    def connections(self, regime: Regime) -> int:
+        """As many as the regime asks for, if there are so many markets."""
+        return min(regime.connections, len(self.told["markets"]))
+
     def row(self, regime: Regime, row: str) -> Figures:
         """One figure of a table."""
-        connections = min(regime.connections, len(self.told["markets"]))
+        connections = self.connections(regime)
         rate = PACE if regime.kind == "paced" else self.rates.get(row, UNTRIED)
         figures = self.run(
             row=row,
             scheme=regime.scheme,
             path=regime.path(connections),
             connections=connections,
-            cadence_s=_cadence_s(connections / rate / (self.told["trading"] or 0.05)),
+            cadence_s=_cadence_s(connections / rate / (self.told["trading"] or 0.05), regime.seconds),
             warm_s=regime.warm_s,
             seconds=regime.seconds,
             aging=regime.aging,
@@ -218,8 +228,12 @@ class Stage:
         return figures
 
 
-def _cadence_s(wanted_s: float) -> float:
-    return round(min(max(wanted_s, 0.0002), 5.0), 5)
+def _counted(connections: int) -> str:
+    return "1 connection" if connections == 1 else f"{connections} connections"
+
+
+def _cadence_s(wanted_s: float, longest_s: float) -> float:
+    return round(min(max(wanted_s, 0.0002), longest_s), 5)
 
 
 def in_table(stage: Stage, regime: Regime, say: Say) -> Table:
@@ -242,9 +256,12 @@ def in_table(stage: Stage, regime: Regime, say: Say) -> Table:
         say(f"{regime.key}: round {turn + 1} of {regime.rounds}")
     told = {row: given for row, given in answers.items() if row not in notes}
     scored = {row: statistics.median(it["signals_per_trade"] for it in given) for row, given in told.items()}
-    notes["signals a trade"] = ", ".join([f"{row} {share:.2f}" for row, share in scored.items() if share])
+    notes["signals a trade"] = ", ".join([f"{row} {share:.2f}" for row, share in scored.items() if share]) or "none"
+    if regime.kind == "saturated":
+        waits = {row: statistics.median(it["wakeups"] * it["rate"] for it in given) for row, given in told.items()}
+        notes |= {row: f"waited {often:.0f} times a second" for row, often in waits.items() if often > SATED_HZ}
     return {
-        "title": regime.title,
+        "title": regime.title.format(_counted(stage.connections(regime))),
         "unit": regime.unit,
         "base": regime.base,
         "rows": {row: [it[regime.figure] for it in given] for row, given in told.items()},
