@@ -229,7 +229,7 @@ def test_equals_a_naive_book_after_every_message(script: list[Step]) -> None:
         assert book.quote() == naive.quote()
         assert book.diverged == (naive.synced and naive.stated != naive.best())
         for count in (0, 1, 3, 100):
-            depths = [sum(size for _, size in side[:count]) / SIZE_SCALE for side in (bids, asks)]
+            depths = tuple(sum(size for _, size in side[:count]) / SIZE_SCALE for side in (bids, asks))
             assert book.depth(count) == pytest.approx(depths)
         assert book.levels(UP) == (bids, asks)
         assert book.levels(DOWN) == naive.levels(DOWN)
