@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
@@ -117,7 +117,7 @@ class TradeMessage(Struct, gc=False, forbid_unknown_fields=True):
     fee_rate_bps: str
     side: Side
     timestamp: str
-    event_type: str
+    event_type: Literal["last_trade_price"]  # not the last field, so that another one could follow
     transaction_hash: str
 
     def event(self) -> Trade:

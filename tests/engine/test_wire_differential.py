@@ -168,6 +168,14 @@ def test_the_ways_of_reading_agree(text: str) -> None:
     assert not disagree(text)
 
 
+def test_the_last_type_counts_wherever_the_others_stand() -> None:
+    fields = '","event_type":"price_change","fee_rate_bps":"'
+    text = wire_texts.trade("0.5", tx="0x" + fields + "0" * (64 - len(fields))).replace(": ", ":").replace(", ", ",")
+    text = text.replace('\\"', '"')
+    assert outcome(events_of, text) == outcome(obvious.decode, text)
+    assert isinstance(events_of(text)[0], PriceChange)
+
+
 def test_a_text_is_the_same_for_ever() -> None:
     assert [odd_text(5, number) for number in range(200)] == [odd_text(5, number) for number in range(200)]
     assert odd_text(5, 0) != odd_text(6, 0)
