@@ -66,7 +66,8 @@ class Ask:
 class MarketTools:
     """What every market actor of an engine works with.
 
-    ``tape`` sees every record before the pipeline does; ``refresh`` asks for the market's metadata again.
+    ``tape`` sees every record before the pipeline does, and is false while nobody looks on; ``refresh`` asks for the
+    market's metadata again.
     """
 
     clock: Clock
@@ -137,45 +138,64 @@ class MarketActor:
     def connected(self, epoch: int) -> None:
         """Take in that a socket is up."""
         self._seat.epoch = epoch
-        self._hear([Connected(at_ns=self._clock.now_ns(), epoch=epoch)])
+        self._hear(Connected(at_ns=self._clock.now_ns(), epoch=epoch))
 
     def deliver(self, texts: Sequence[str]) -> int:
         """Take in the messages of one wake-up, in order; answers the time that all of them have."""
         now_ns = self._clock.now_ns()
-        self._hear([Frame(at_ns=now_ns, text=text) for text in texts])
-        if self._opening_ns is not None:
-            self._watch_opening(now_ns)
-        if self._pipeline.intake.market is not self._known:
-            self._bell.set()
+        try:
+            if self._listens():
+                self._take_messages(texts, now_ns)
+        except Exception as error:  # noqa: BLE001 - kept for the actor's task
+            self._fail(error)
         return now_ns
 
     def disconnected(self, epoch: int, reason: str) -> None:
         """Take in that a socket is gone, or could not be had."""
         self._seat.last_fault = reason
-        self._hear([Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=reason)])
+        self._hear(Disconnected(at_ns=self._clock.now_ns(), epoch=epoch, reason=reason))
         if self._seat.target.series is None:
             self._tools.refresh(self._seat.target.key)
 
-    def _hear(self, records: Sequence[Record]) -> None:
+    def _hear(self, record: Record) -> None:
+        try:
+            if self._listens():
+                self._take(record)
+        except Exception as error:  # noqa: BLE001 - kept for the actor's task
+            self._fail(error)
+
+    def _listens(self) -> bool:
+        """Whether there is any use in what comes now; what waits is older and goes in first."""
+        if self._failure is None and self._inbox:
+            self._digest()
+        return self._failure is None and not self._pipeline.ended
+
+    def _take_messages(self, texts: Sequence[str], now_ns: int) -> None:
+        tape = self._tools.tape
+        if tape:
+            for text in texts:
+                tape(self._seat.target.key, Frame(at_ns=now_ns, text=text))
+        if signals := self._pipeline.frames(now_ns, texts):
+            self._emit(signals)
+        if self._opening_ns is not None:
+            self._watch_opening(now_ns)
+        if self._pipeline.intake.market is not self._known:
+            self._bell.set()
+
+    def _fail(self, error: Exception) -> None:
         # What the pipeline raises is this actor's crash, not the peer's fault: its own task raises it, and at once.
-        if self._failure is None:
-            try:
-                self._digest()
-                if not self._pipeline.ended:
-                    self._take(records)
-            except Exception as error:  # noqa: BLE001 - see above
-                self._failure = error
-                self._bell.set()
+        self._failure = error
+        self._bell.set()
 
     # The actor itself.
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Play until stopped. Whatever a scorer raises leaves here; expected faults never do."""
-        self._take([Followed(at_ns=self._followed_ns, target=self._seat.target)])
+        self._take(Followed(at_ns=self._followed_ns, target=self._seat.target))
         if self._seat.answered:
-            self._take([MarketUpdated(at_ns=self._clock.now_ns(), market=self._seat.market)])
+            self._take(MarketUpdated(at_ns=self._clock.now_ns(), market=self._seat.market))
         elif self._seat.lookup_failure is not None:
-            self._take([LookupFailed(at_ns=self._clock.now_ns(), reason=self._seat.lookup_failure)])
+            self._take(LookupFailed(at_ns=self._clock.now_ns(), reason=self._seat.lookup_failure))
         task_status.started()
         try:
             async with trio.open_nursery() as nursery:
@@ -211,20 +231,17 @@ class MarketActor:
             self._bell.set()
 
     def _digest(self) -> None:
-        """Take in what waits, which is older than whatever comes now."""
-        if self._inbox:
-            waiting, self._inbox = self._inbox, []
-            self._take(waiting)
+        """Take in what waits, up to the end of the market if that is in it."""
+        waiting, self._inbox = self._inbox, []
+        for record in waiting:
+            self._take(record)
             if self._pipeline.ended:
-                self._seat.left_ns = waiting[-1].at_ns
+                self._seat.left_ns = record.at_ns
 
-    def _take(self, records: Sequence[Record]) -> None:
-        tape, key, receive = self._tools.tape, self._seat.target.key, self._pipeline.receive
-        for record in records:
-            if tape is not None:
-                tape(key, record)
-            if signals := receive(record):
-                self._emit(signals)
+    def _take(self, record: Record) -> None:
+        if self._tools.tape:
+            self._tools.tape(self._seat.target.key, record)
+        self._emit(self._pipeline.receive(record))
 
     def _emit(self, signals: Sequence[MarketSignals]) -> None:
         for signal in signals:
@@ -294,7 +311,7 @@ class MarketActor:
         self._closed = True
         if not self._pipeline.ended:
             self._seat.left_ns = self._clock.now_ns()
-            if self._tools.tape is not None:
+            if self._tools.tape:
                 self._tools.tape(self._seat.target.key, Unfollowed(at_ns=self._seat.left_ns))
         for request in self._asked:
             request.reply(self._seat.neutral(self._clock.now_ns(), "actor_down"))

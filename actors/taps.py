@@ -17,6 +17,10 @@ class Taps:
     def __init__(self, *taps: Tap) -> None:
         self._taps = taps
 
+    def __bool__(self) -> bool:
+        """Whether anybody looks on; if not, records need not be made for it."""
+        return bool(self._taps)
+
     def __call__(self, key: str, record: Record) -> None:
         """Show one record of one market."""
         for tap in self._taps:

@@ -5,9 +5,12 @@ other task stands between the receiving of bytes and the use of their messages.
 """
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Final, NoReturn, Protocol
 
 from actors.faults import FaultKind, FeedFault
+from engine.errors import SettingsError
+from engine.settings import TransportKind
 
 BATCH_MESSAGES: Final = 128
 """Most texts handed over in one call; between two calls others have their turn."""
@@ -56,6 +59,12 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Sends a Close frame; the peer's answer ends `listen`, which must be running. Raises FeedFault as `send`."""
         ...
+
+
+def need_transport(transport: TransportKind) -> None:
+    """Raises ``SettingsError``, which names the extra to install, for a transport whose library is not there."""
+    if transport is TransportKind.WEBSOCKETS and find_spec("websockets") is None:
+        raise SettingsError(["the transport websockets is not installed; it needs: pip install 'updown[websockets]'"])
 
 
 def fault_of_close(code: int, words: str = "") -> FeedFault:

@@ -8,7 +8,6 @@ the time; and all that leaves is one `FeedFault`.
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from importlib.util import find_spec
 from typing import Final, NoReturn
 
 import trio
@@ -18,9 +17,8 @@ from attrs.validators import gt
 from actors.dial import parse_url
 from actors.faults import FaultKind, FeedFault
 from actors.ports import Dial
-from actors.transport import Transport
+from actors.transport import Transport, need_transport
 from actors.trio_websocket_transport import TrioWebsocketTransport
-from engine.errors import SettingsError
 from engine.settings import TransportKind
 
 PING: Final = "PING"
@@ -284,14 +282,8 @@ async def open_session(
     session._raise_bug()
 
 
-def need_transport(transport: TransportKind) -> None:
-    """Raises ``SettingsError``, which names the extra to install, for a transport whose library is not there."""
-    _TRANSPORTS[transport]()
-
-
 def _websockets() -> Callable[..., Transport]:
-    if find_spec("websockets") is None:
-        raise SettingsError(["the transport websockets is not installed; it needs: pip install 'updown[websockets]'"])
+    need_transport(TransportKind.WEBSOCKETS)
     from actors.websockets_transport import WebsocketsTransport  # noqa: PLC0415 - only where it was asked for
 
     return WebsocketsTransport

@@ -15,7 +15,7 @@ from actors.ports import Ports
 from actors.reconnect import Listener, Reconnector
 from actors.seat import Seat
 from actors.taps import Taps
-from actors.websocket import need_transport
+from actors.transport import need_transport
 from engine.pipeline import MarketPipeline, stamp_of
 from engine.presets import choose_preset
 from engine.scoring import ScorerFactory, build_scorer

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from actors.faults import excerpt
-from actors.websocket import need_transport
+from actors.transport import need_transport
 from engine.series import SERIES
 from engine.settings import FeedSettings, FollowSettings, VenueSettings
 

@@ -25,7 +25,7 @@ from actors.ports import Ports
 from actors.service.door import Door
 from actors.service.waiting import Closing, Opened, on_a_loop
 from actors.system import Engine, open_engine
-from actors.websocket import need_transport
+from actors.transport import need_transport
 from engine.presets import choose_preset
 from engine.scoring import ScorerFactory, build_scorer
 from engine.settings import Settings

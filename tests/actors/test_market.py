@@ -17,6 +17,7 @@ from actors.faults import FaultKind
 from actors.market import INBOX_ASKS, INBOX_RECORDS, Ask, MarketActor, MarketTools
 from actors.reconnect import Listener
 from actors.seat import Seat
+from actors.taps import Taps
 from engine.features import MarketView
 from engine.markets import Market, Target
 from engine.pipeline import MarketPipeline, stamp_of
@@ -383,6 +384,22 @@ async def test_a_wake_up_has_one_time_and_keeps_its_order(autojump_clock: trio.t
         words = [trade(f"0.{cents}", tx=f"0x{cents}") for cents in range(40, 60)]
         assert stage.say(*words) == at(2)
     assert [(it.at_ns, it.text) for it in frames(stage)[1:]] == [(at(2), word) for word in words]
+
+
+async def test_without_anybody_who_looks_on_the_signals_are_the_same(autojump_clock: trio.testing.MockClock) -> None:
+    shown, hidden = Stage(), Stage()
+    hidden.actor = MarketActor(hidden.seat, evolve(hidden.tools, tape=Taps()))
+    async with playing(shown), playing(hidden):
+        for stage in (shown, hidden):
+            stage.actor.learn(MARKET)
+        await trio.sleep(1)
+        for stage in (shown, hidden):
+            stage.connect()
+            stage.say(trade("0.5"), trade("0.55"))
+        await trio.sleep(5)
+    assert hidden.signals == shown.signals
+    assert shown.signals[0].window.trades == 2
+    assert hidden.tape == []
 
 
 async def test_what_waits_is_older_than_a_message_and_goes_in_first(mock_clock: trio.testing.MockClock) -> None:

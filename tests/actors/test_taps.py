@@ -63,3 +63,12 @@ def test_what_a_tap_raises_is_not_swallowed() -> None:
     taps.add(broken)
     with pytest.raises(ZeroDivisionError, match="a"):
         taps("a", RECORD)
+
+
+def test_they_are_false_while_nobody_looks_on() -> None:
+    taps = Taps()
+    assert not taps
+    end = taps.add(lambda key, record: None)
+    assert taps
+    end()
+    assert not taps

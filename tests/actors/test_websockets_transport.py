@@ -14,7 +14,7 @@ from tests.actors.raw_server import FIRST_FRAME, LIMITS, URL, RawPeer, close, ig
 
 async def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "websockets", None)
-    monkeypatch.setattr("actors.websocket.find_spec", lambda name: None)
+    monkeypatch.setattr("actors.transport.find_spec", lambda name: None)
 
     async def never(peer: RawPeer) -> None:
         raise AssertionError

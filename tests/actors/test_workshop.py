@@ -34,7 +34,7 @@ async def test_a_preset_or_option_that_does_not_exist_is_told_at_once(autojump_c
 async def test_a_transport_that_is_not_installed_is_told_at_once(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("actors.websocket.find_spec", lambda name: None if name == "websockets" else name)
+    monkeypatch.setattr("actors.transport.find_spec", lambda name: None if name == "websockets" else name)
     workshop()
     with pytest.raises(SettingsError, match=r"updown\[websockets\]"):
         workshop(Settings(feed=FeedSettings(transport=TransportKind.WEBSOCKETS)))

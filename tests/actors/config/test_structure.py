@@ -104,10 +104,10 @@ def test_ranges_and_checks_are_told_in_the_same_way(key: str, value: object, mes
 
 def test_a_transport_is_one_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = {"feed": {"transport": "websockets"}}
-    monkeypatch.setattr("actors.websocket.find_spec", lambda name: None)
+    monkeypatch.setattr("actors.transport.find_spec", lambda name: None)
     words = "the transport websockets is not installed; it needs: pip install 'updown[websockets]'"
     assert complaints(tree) == {"feed.transport": words}
-    monkeypatch.setattr("actors.websocket.find_spec", lambda name: name)
+    monkeypatch.setattr("actors.transport.find_spec", lambda name: name)
     assert structure(tree).feed.transport is TransportKind.WEBSOCKETS
 
 

@@ -162,7 +162,7 @@ def test_a_preset_that_nobody_knows_is_told_at_once() -> None:
 
 
 def test_a_transport_that_is_not_installed_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("actors.websocket.find_spec", lambda name: None)
+    monkeypatch.setattr("actors.transport.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"updown\[websockets\]"):
         BackgroundEngine(Settings(feed=FeedSettings(transport=TransportKind.WEBSOCKETS)))
 
