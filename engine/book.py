@@ -28,6 +28,10 @@ MIRROR_TOLERANCE: Final = 0.05
 
 MICRO_SHARE: Final = 1 / SIZE_SCALE
 
+MirroredChange = tuple[int, bool, int, float, int, int]
+"""Receipt (ns), whether the level is a bid of Up or of Down, its price in ticks, its shares (0: none), and the best
+bids of Up and of Down that were stated with it, in ticks and not crossed."""
+
 Top = tuple[int | None, int | None]
 """Best bid and best ask in ticks; ``None`` for an empty side."""
 
@@ -231,19 +235,25 @@ class Book:
             _best_bids(said, stated[said]) if stated else (self._up.best, self._down.best)
         )
 
-    def set_level(self, of_up: bool, price: int, shares: float, up_bid: int, down_bid: int) -> bool:
-        """Set a bid of Up or Down that both tokens' entries of one message name alike, with the best bids they state.
+    def set_levels(self, changes: Iterable[MirroredChange], unsound_since_ns: int | None) -> int | None:
+        """Apply messages in each of which both tokens' entries name one level alike, as ``change`` would each of them.
 
-        It is what ``change`` makes of two entries that mirror each other, at once, and answers whether the book is
-        ``sound`` now. Prices in ticks, the best bids not crossed; 0 shares remove the level.
+        The answer is since when the book is not ``sound``, ``None`` if it is; ``unsound_since_ns`` is the same before.
         """
-        up, down = self._up, self._down
-        self._stated_up, self._stated_down = up_bid, down_bid
-        self._mirror.agreements += 1
-        if not self._synced:
-            return False
-        (up if of_up else down).put(price, shares)
-        return up_bid == up.best and down_bid == down.best
+        up, down, synced = self._up, self._down, self._synced
+        count = 0
+        for at_ns, of_up, price, shares, up_bid, down_bid in changes:
+            count += 1
+            if synced:
+                (up if of_up else down).put(price, shares)
+            if synced and up_bid == up.best and down_bid == down.best:
+                unsound_since_ns = None
+            elif unsound_since_ns is None:
+                unsound_since_ns = at_ns
+        if count:
+            self._stated_up, self._stated_down = up_bid, down_bid
+            self._mirror.agreements += count
+        return unsound_since_ns
 
     def agreed(self, times: int) -> None:
         """Both tokens stated the same top that many times in messages that have been overtaken since."""
@@ -375,5 +385,4 @@ class Book:
 
 
 def _in_shares(levels: Iterable[Level]) -> dict[int, float]:
-    later = {price: size / SIZE_SCALE for price, size in levels if 0 < price < PRICE_SCALE}
-    return {price: shares for price, shares in later.items() if shares > 0}
+    return {price: size / SIZE_SCALE for price, size in levels if size > 0 and 0 < price < PRICE_SCALE}

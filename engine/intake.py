@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.book import Book
+from engine.book import Book, MirroredChange
 from engine.busy import BookMessage, ChangeMessage, TradeMessage, read
 from engine.coverage import Coverage
 from engine.errors import WireError
@@ -38,9 +38,6 @@ from engine.wire import decode
 _BUY = Side.BUY
 
 _MOST_PENDING = 1024
-
-_Pending = tuple[int, bool, int, float, int, int]
-"""Receipt, whether it is Up's bid, its price and shares, the best bids of Up and Down that were stated with it."""
 
 PRESSURE_TICKS = 5
 PRESSURE_DECAY = 0.5
@@ -96,7 +93,7 @@ class Intake:
         # The last snapshot, as long as nothing else of the book was heard.
         self._pair: BookMessage | None = None
         # Level changes that nobody has asked about yet; most are overtaken by the next snapshot.
-        self._pending: list[_Pending] = []
+        self._pending: list[MirroredChange] = []
         self._wants_features = wants_features
         self._wants_pressure = wants_pressure
 
@@ -249,11 +246,7 @@ class Intake:
         """Make the level changes that are due."""
         book, pending = self._book, self._pending
         assert book is not None
-        for at_ns, of_up, price, shares, up_bid, down_bid in pending:
-            if book.set_level(of_up, price, shares, up_bid, down_bid):
-                self._unclean_since_ns = None
-            elif self._unclean_since_ns is None:
-                self._unclean_since_ns = at_ns
+        self._unclean_since_ns = book.set_levels(pending, self._unclean_since_ns)
         at_ns = pending[-1][0]
         pending.clear()
         if self._wants_features:
