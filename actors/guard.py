@@ -226,7 +226,11 @@ class GuardedStream(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             data, self._later = self._later, b""
         else:
-            data = await self._receive(max_bytes)
+            try:
+                data = await self._stream.receive_some(max_bytes)
+            except trio.BrokenResourceError as error:
+                self._raise_fault_of_upgrade(error)
+                raise
             self.received += len(data)
         if len(data) > PIECE_BYTES:
             data, self._later = data[:PIECE_BYTES], data[PIECE_BYTES:]
@@ -246,13 +250,6 @@ class GuardedStream(trio.abc.Stream):
         if self.meter is not None:
             self.meter.receive(frames, trio.current_time)
         return data
-
-    async def _receive(self, max_bytes: int | None) -> bytes | bytearray:
-        try:
-            return await self._stream.receive_some(max_bytes)
-        except trio.BrokenResourceError as error:
-            self._raise_fault_of_upgrade(error)
-            raise
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As of any stream."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-RECEIVE_BYTES: Final = 64 * 1024
+RECEIVE_BYTES: Final = 16 * 1024
 """Most bytes taken from the kernel in one go, unless the caller says otherwise."""
 
 

@@ -13,6 +13,9 @@ import trio
 RECORD_BYTES: Final = 16 * 1024
 """Most plaintext bytes in one record (RFC 8446, 5.1)."""
 
+SLICE_BYTES: Final = 4 * 1024
+"""Most bytes given to OpenSSL in one go: its buffer grows with them and never shrinks, for each connection."""
+
 
 class TlsStream(trio.abc.Stream):
     """The client's end of a TLS connection over `transport`, which it owns. One task may receive while others send."""
@@ -79,12 +82,12 @@ class TlsStream(trio.abc.Stream):
         return records
 
     def _decrypt(self, data: bytes | bytearray) -> None:
-        """Takes bytes in, by the record, for a buffer of OpenSSL's never shrinks; keeps all that can be read."""
+        """Takes bytes in, and keeps all that can be read."""
         records = [self._records] if self._records else []
         try:
             self._read_into(records)
-            for start in range(0, len(data), RECORD_BYTES):
-                self._incoming.write(data[start : start + RECORD_BYTES])
+            for start in range(0, len(data), SLICE_BYTES):
+                self._incoming.write(data[start : start + SLICE_BYTES])
                 self._read_into(records)
         except ssl.SSLError as error:
             self._receive_error = self._send_error = error
