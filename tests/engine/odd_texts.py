@@ -12,7 +12,16 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from random import Random
 from typing import Any
 
-from tests.engine.odd_messages import TRAFFIC, book, change_row, long_book, price_change, rows
+from tests.engine.odd_messages import (
+    TRAFFIC,
+    best_bid_ask,
+    book,
+    change_row,
+    last_trade_price,
+    long_book,
+    price_change,
+    rows,
+)
 from tests.engine.odd_values import (
     ANSWERS,
     EDGES,
@@ -315,6 +324,16 @@ def long_texts(rng: Random) -> str:
     return spell(rng, message)
 
 
+def wide_text(rng: Random) -> str:
+    """A flawless message but for a text of few characters and many bytes, or just not too many."""
+    message = rng.choice((book, book, price_change, last_trade_price, best_bid_ask))(rng)
+    fields = message[1][1][0] if message[1][0] == "price_changes" and message[1][1] else message
+    places = [place for place, (name, _) in enumerate(fields) if name in {"hash", "transaction_hash", "spread"}]
+    for place in places:
+        fields[place] = (fields[place][0], filled(rng, rng.choice(("é", "\u20ac", "\U0001f680")), 4096))
+    return spelled(message, ",", ":", encode_basestring)
+
+
 def long_frame(rng: Random) -> str:
     """A frame far longer than a text may be, flawless or with one flaw somewhere inside."""
     if rng.random() < 0.7:
@@ -338,7 +357,7 @@ def long_frame(rng: Random) -> str:
 
 RARE: tuple[Callable[[Random], str], ...] = (
     *(huge, huge, crowded, crowded, commas, bottomless, long_integer, long_integer, long_integer),
-    *(long_texts, long_texts, long_texts, long_texts),
+    *(long_texts, long_texts, long_texts, wide_text, wide_text),
     *(long_frame, long_frame, long_frame, long_frame, long_frame, long_frame),
 )
 
