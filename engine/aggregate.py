@@ -9,7 +9,7 @@ it takes the latest from before *d*, even if a newer one is there by the time it
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from engine.fusion import Opinion, agreement, fuse, weighted_confidence, weighted_score
@@ -48,6 +48,7 @@ def combine(
     sources = tuple(sorted(outside, key=lambda it: it.name))
     own = None if score is None else Opinion(score=score, confidence=confidence)
     fusion = fuse(own, sources, expected) if expected or sources else None
+    total = sum(opinion.confidence for opinion in voices)
     return AggregateSignal(
         as_of_ns=as_of_ns,
         underlying=underlying,
@@ -58,7 +59,7 @@ def combine(
         fused_confidence=confidence if fusion is None else fusion.confidence,
         markets_open=len(entries),
         markets_scored=len(voices),
-        contributions=tuple(_contribution(it, opinions) for it in entries),
+        contributions=tuple(_contribution(it, opinions.get(it.target), total) for it in entries),
         outside=sources,
         missing=tuple(sorted(missing)),
     )
@@ -68,9 +69,7 @@ def _says_something(signal: MarketSignals) -> bool:
     return signal.signal_type not in SILENT and bool(signal.components_present)
 
 
-def _contribution(signal: MarketSignals, opinions: Mapping[str, Opinion]) -> Contribution:
-    total = sum(opinion.confidence for opinion in opinions.values())
-    opinion = opinions.get(signal.target)
+def _contribution(signal: MarketSignals, opinion: Opinion | None, total: float) -> Contribution:
     return Contribution(
         target=signal.target,
         condition_id=signal.condition_id,
@@ -97,6 +96,7 @@ class Aggregator:
         self._grace_ns = to_ns(settings.grace_s)
         self._outside_age_ns = to_ns(settings.outside_max_age_s)
         self._first_ns: dict[str, int] = {}
+        self._all_from_ns = 0
         self._open: dict[int, dict[str, MarketSignals]] = {}
         self._outside: dict[str, list[OutsideScore]] = {}
         self._closed_ns = 0
@@ -104,6 +104,7 @@ class Aggregator:
     def follow(self, target: str, first_deadline_ns: int) -> None:
         """Expect the target's signals from this deadline on."""
         self._first_ns[target] = first_deadline_ns
+        self._all_from_ns = max(self._all_from_ns, first_deadline_ns)
 
     def unfollow(self, target: str) -> None:
         """Expect the target no more; what it already said of an open deadline still counts."""
@@ -132,7 +133,7 @@ class Aggregator:
         """The aggregates that are complete now, oldest first."""
         done: list[AggregateSignal] = []
         for as_of_ns in sorted(self._open):
-            if self._missing(as_of_ns):
+            if self._fewer_than_expected(as_of_ns) or self._missing(as_of_ns):
                 break
             done.append(self._close(as_of_ns))
         return done
@@ -145,6 +146,10 @@ class Aggregator:
     def next_deadline(self) -> int | None:
         """When the oldest open deadline runs out of grace, ``None`` when none is open."""
         return min(self._open) + self._grace_ns if self._open else None
+
+    def _fewer_than_expected(self, as_of_ns: int) -> bool:
+        """Whether somebody must be missing: most signals are not the last, and need no look at all markets."""
+        return as_of_ns >= self._all_from_ns and len(self._open[as_of_ns]) < len(self._first_ns)
 
     def _missing(self, as_of_ns: int) -> list[str]:
         heard = self._open[as_of_ns]

@@ -300,6 +300,24 @@ def test_who_is_let_go_in_the_middle_is_not_waited_for_but_was_heard() -> None:
     assert [it.target for it in signal.contributions] == ["a", "b"]
 
 
+def test_who_was_heard_and_let_go_does_not_stand_in_for_who_is_missing() -> None:
+    aggregator = of_two()
+    aggregator.follow("c", 5 * NS_PER_S)
+    assert aggregator.receive(says("a")) == []
+    aggregator.unfollow("a")
+    # Two have spoken and two are expected, but not the same two.
+    assert aggregator.receive(says("b")) == []
+    (aggregate,) = aggregator.receive(says("c"))
+    assert [it.target for it in aggregate.contributions] == ["a", "b", "c"]
+
+
+def test_whoever_joins_later_is_not_waited_for_at_an_earlier_deadline() -> None:
+    aggregator = of_two()
+    aggregator.follow("c", 10 * NS_PER_S)
+    aggregator.receive(says("a"))
+    assert when(aggregator.receive(says("b"))) == [5.0]
+
+
 def test_with_everybody_let_go_what_is_open_closes_as_it_is() -> None:
     aggregator = of_two()
     aggregator.receive(says("a"))
