@@ -31,7 +31,7 @@ from engine.markets import Outcome
 from engine.records import Frame
 from engine.wire import decode
 from tests.bench.speed.original import Original
-from tests.bench.speed.pipelines import all_opened, asking, play
+from tests.bench.speed.pipelines import all_opened, asking, play, wake_ups
 from tests.bench.speed.reference import AnyReference, LazyReference, Reference
 from tests.bench.speed.stored import Stored, StoredLine, StoredMarket, cpu_us, load
 
@@ -39,8 +39,12 @@ HERE: Final = Path(__file__).resolve().parent
 STAGES: Final = "stages"
 TIMEOUT_S: Final = 120.0
 
-Work = Callable[[Iterable[StoredLine]], object]
-"""Plays messages to a state that was made for it."""
+Work = Callable[[Sequence[StoredLine]], Callable[[], object]]
+"""Prepares messages to be played to a state that was made for it, and answers what plays them."""
+
+
+def _as_they_are(work: Callable[[Sequence[StoredLine]], object]) -> Work:
+    return lambda lines: partial(work, lines)
 
 
 def _json(stored: Stored) -> Work:
@@ -50,7 +54,7 @@ def _json(stored: Stored) -> Work:
         for _, _, text, _ in lines:
             loads(text)
 
-    return work
+    return _as_they_are(work)
 
 
 def _events(stored: Stored) -> Work:
@@ -58,7 +62,7 @@ def _events(stored: Stored) -> Work:
         for _, _, text, _ in lines:
             decode(text)
 
-    return work
+    return _as_they_are(work)
 
 
 def _decoding(stored: Stored) -> Work:
@@ -73,7 +77,7 @@ def _decoding(stored: Stored) -> Work:
             if read(text) is None:
                 decode(text)
 
-    return work
+    return _as_they_are(work)
 
 
 def _pipelines(preset: str, whole: bool, stored: Stored) -> Work:
@@ -93,8 +97,10 @@ def _with_book(stored: Stored) -> Work:
     return partial(_played, pipelines, [asks(pipeline) for pipeline in pipelines])
 
 
-def _played(pipelines: Sequence[Any], asks: Sequence[Callable[[int], object]], lines: Iterable[StoredLine]) -> None:
-    play(pipelines, lines, asks)
+def _played(
+    pipelines: Sequence[Any], asks: Sequence[Callable[[int], object]], lines: Sequence[StoredLine]
+) -> Callable[[], object]:
+    return partial(play, pipelines, wake_ups(lines), asks)
 
 
 def _original(stored: Stored) -> Work:
@@ -108,7 +114,7 @@ def _original(stored: Stored) -> Work:
             if market.message(text):
                 market.score()
 
-    return work
+    return _as_they_are(work)
 
 
 def _reference(kind: Callable[[StoredMarket], AnyReference], stored: Stored) -> Work:
@@ -122,7 +128,7 @@ def _reference(kind: Callable[[StoredMarket], AnyReference], stored: Stored) -> 
             if market.message(text, at_ns):
                 market.score(at_ns)
 
-    return work
+    return _as_they_are(work)
 
 
 PIPELINE: Final = "our pipeline"
@@ -148,16 +154,31 @@ ROWS: Final[Mapping[str, Callable[[Stored], Work]]] = {
 PEERS: Final[Mapping[str, tuple[str, ...]]] = {NAUTILUS: (), "nautilus, and quotes": ("--quotes",)}
 """Rows of nautilus.py, and its arguments."""
 
+BURST: Final = 16
+"""Messages of one market at once in the second order: far fewer than a saturated socket brings."""
+
+BURST_ROWS: Final = (
+    "json.loads",
+    "our decoding",
+    PIPELINE,
+    "our pipeline, and its book",
+    "our pipeline, corrected",
+    ORIGINAL,
+    REFERENCE,
+    NAUTILUS,
+)
+"""Rows of that order."""
+
 VENUE_ROWS: Final = ("json.loads", "our decoding", PIPELINE, "our pipeline, corrected", ORIGINAL, REFERENCE, NAUTILUS)
 """Rows of the corpora beside the first."""
 
 
 def measure(name: str, stored: Stored) -> float:
     """Microseconds a message of one row, in this process."""
-    ROWS[name](stored)(stored.lines[: len(stored.lines) // 10])
-    work = ROWS[name](stored)
+    ROWS[name](stored)(stored.lines[: len(stored.lines) // 10])()
+    work = ROWS[name](stored)(stored.lines)
     gc.collect()
-    return cpu_us(partial(work, stored.lines), len(stored.lines))
+    return cpu_us(work, len(stored.lines))
 
 
 # The stages of the pipeline.
@@ -166,12 +187,12 @@ def measure(name: str, stored: Stored) -> float:
 def stages(stored: Stored) -> dict[str, float]:
     """Microseconds of the pipeline's parts: a message where the name does not say otherwise."""
     lines, count = stored.lines, len(stored.lines)
-    figures = {"decoding": _settled(partial(_decoding(stored), lines), count)}
+    figures = {"decoding": _settled(_decoding(stored)(lines), count)}
     pipelines = all_opened(stored)
-    play(pipelines, lines[: count // 10], None)
-    pipelines = all_opened(stored)
+    play(pipelines, wake_ups(lines[: count // 10]), None)
+    pipelines, turns = all_opened(stored), wake_ups(lines)
     gc.collect()
-    figures["receiving, not scored"] = cpu_us(partial(play, pipelines, lines, None), count)
+    figures["receiving, not scored"] = cpu_us(partial(play, pipelines, turns, None), count)
     figures |= {f"{name}, a call": figure for name, figure in _calls(stored, "seed").items()}
     figures |= {f"{name}, corrected, a call": figure for name, figure in _calls(stored, "corrected").items()}
     figures |= _trade_stages(stored)
@@ -186,7 +207,7 @@ def _settled(work: Callable[[], object], count: int, times: int = 3) -> float:
 def _calls(stored: Stored, preset: str, times: int = 20) -> dict[str, float]:
     """The score and the whole signal, over and over at the end of the corpus."""
     pipelines = all_opened(stored, preset=preset)
-    play(pipelines, stored.lines, None)
+    play(pipelines, wake_ups(stored.lines), None)
     end_ns = stored.lines[-1].at_ns
     figures = {}
     for name, asks in (
@@ -226,7 +247,7 @@ def _trades_of(text: str) -> list[Trade]:
 def _depth_stages(stored: Stored, rounds: int = 3) -> dict[str, float]:
     """Imbalance of the ten levels next to the touch: of a book that rests, and what it adds after every message."""
     pipelines = all_opened(stored)
-    play(pipelines, stored.lines[: len(stored.lines) // 2], None)
+    play(pipelines, wake_ups(stored.lines[: len(stored.lines) // 2]), None)
     books = [pipeline.intake.book for pipeline in pipelines]
     resting = _settled(lambda: [_imbalance(book) for _ in range(100) for book in books], 100 * len(books))
     differences = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engine.markets import Market, Target
 from engine.pipeline import MarketPipeline
@@ -69,14 +69,42 @@ def asking(pipeline: MarketPipeline) -> Ask:
     return getattr(pipeline, "score", None) or pipeline.evaluate
 
 
-def play(pipelines: Sequence[MarketPipeline], lines: Iterable[StoredLine], asks: Sequence[Ask] | None) -> None:
-    """Receive every message, and ask after each that holds a trade."""
+class WakeUp(NamedTuple):
+    """What a socket brought at once: of one market, at one time; ``is_trade`` if the last of it is a trade."""
+
+    market: int
+    at_ns: int
+    texts: tuple[str, ...]
+    is_trade: bool
+
+
+def wake_ups(lines: Iterable[StoredLine]) -> list[WakeUp]:
+    """Messages of one market that follow each other come at once, as late as the last of them.
+
+    A trade is the last of its wake-up, so that the score can be asked for right after it.
+    """
+    found: list[WakeUp] = []
+    texts: list[str] = []
+    last: StoredLine | None = None
+    for line in lines:
+        if last is not None and (line.market != last.market or last.is_trade):
+            found.append(WakeUp(last.market, last.at_ns, tuple(texts), last.is_trade))
+            texts = []
+        texts.append(line.text)
+        last = line
+    if last is not None:
+        found.append(WakeUp(last.market, last.at_ns, tuple(texts), last.is_trade))
+    return found
+
+
+def play(pipelines: Sequence[MarketPipeline], turns: Iterable[WakeUp], asks: Sequence[Ask] | None) -> None:
+    """Receive every message, and ask after each trade."""
     takes = [taking(pipeline) for pipeline in pipelines]
     if asks is None:
-        for market, at_ns, text, _ in lines:
-            takes[market](at_ns, (text,))
+        for market, at_ns, texts, _ in turns:
+            takes[market](at_ns, texts)
         return
-    for market, at_ns, text, is_trade in lines:
-        takes[market](at_ns, (text,))
+    for market, at_ns, texts, is_trade in turns:
+        takes[market](at_ns, texts)
         if is_trade:
             asks[market](at_ns)

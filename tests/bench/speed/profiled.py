@@ -19,7 +19,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.bench.speed.pipelines import all_opened, asking, play
+from tests.bench.speed.pipelines import all_opened, asking, play, wake_ups
 from tests.bench.speed.stored import Stored, load
 
 RATE: Final = 500
@@ -60,9 +60,10 @@ def _by_function(stacks: str) -> dict[str, float]:
 
 def _played(stored: Stored, preset: str, seconds: float) -> None:
     end = time.monotonic() + seconds
+    turns = wake_ups(stored.lines)
     while time.monotonic() < end:
         pipelines = all_opened(stored, preset=preset)
-        play(pipelines, stored.lines, [asking(pipeline) for pipeline in pipelines])
+        play(pipelines, turns, [asking(pipeline) for pipeline in pipelines])
 
 
 def main() -> None:

@@ -68,6 +68,9 @@ CRITERIA: Final = (
     Criterion("the offline pipeline over the original design", "offline", offline.PIPELINE, offline.ORIGINAL, 0.25),
     Criterion("the offline pipeline over nautilus_trader", "offline", offline.PIPELINE, offline.NAUTILUS, 0.1),
     Criterion("the offline pipeline over the reference", "offline", offline.PIPELINE, offline.REFERENCE, 1.25),
+    Criterion("in bursts, over the original design", "offline-bursts", offline.PIPELINE, offline.ORIGINAL, 0.25),
+    Criterion("in bursts, over nautilus_trader", "offline-bursts", offline.PIPELINE, offline.NAUTILUS, 0.1),
+    Criterion("in bursts, over the reference", "offline-bursts", offline.PIPELINE, offline.REFERENCE, 1.25),
     Criterion("depth imbalance of ten levels, µs", "stages", "depth imbalance of a resting book, a call", None, 1.0),
     Criterion("saturated: over trio-websocket's defaults", "saturated-ws-50", live.OURS, live.DEFAULTS, 1 / 1.5),
     Criterion("saturated: the second transport", "saturated-ws-50", live.OURS_SANS_IO, live.DEFAULTS, 1 / 4),
@@ -106,7 +109,8 @@ def in_turns(columns: Sequence[str], rounds: int, measure: Callable[[str, int], 
 
 def offline_tables(effort: Effort, captures: Path | None, nautilus_python: str) -> dict[str, Table]:
     """All corpora, and the stages of the pipeline on the first."""
-    corpora = {"offline": plain(generated(effort.markets, effort.messages, mix=REFERENCE))}
+    first = plain(generated(effort.markets, effort.messages, mix=REFERENCE))
+    corpora = {"offline": first, "offline-bursts": first.in_bursts(offline.BURST)}
     if effort.venue_rounds:
         corpora["offline-venue"] = plain(generated(effort.markets, effort.messages, mix=VENUE))
     if captures is not None:
@@ -118,8 +122,11 @@ def offline_tables(effort: Effort, captures: Path | None, nautilus_python: str) 
             path = Path(folder, f"{name}.json")
             store(stored, path)
             is_first = name == "offline"
-            names = [*offline.ROWS, *offline.PEERS] if is_first else list(offline.VENUE_ROWS)
-            rounds = effort.rounds if is_first else max(effort.venue_rounds, 1)
+            names, rounds = [*offline.VENUE_ROWS], max(effort.venue_rounds, 1)
+            if is_first:
+                names, rounds = [*offline.ROWS, *offline.PEERS], effort.rounds
+            elif name == "offline-bursts":
+                names, rounds = [*offline.BURST_ROWS], effort.rounds
             tables[name] = _offline_table(effort, stored, path, names, rounds, nautilus_python)
             if is_first:
                 tables["stages"] = _stages(effort, stored, path)

@@ -46,6 +46,24 @@ class Stored(NamedTuple):
         """The same with the first so many messages."""
         return self._replace(lines=self.lines[:messages])
 
+    def in_bursts(self, messages: int) -> Stored:
+        """The same with the markets taking turns of so many messages, each of a turn as late as its last one."""
+        columns: list[list[StoredLine]] = [[] for _ in self.markets]
+        for line in self.lines:
+            columns[line.market].append(line)
+        turns = [
+            column[begin : begin + messages]
+            for begin in range(0, max(map(len, columns), default=0), messages)
+            for column in columns
+            if begin < len(column)
+        ]
+        now_ns = 0
+        lines = []
+        for turn in turns:
+            now_ns = max(now_ns, turn[-1].at_ns)
+            lines += [line._replace(at_ns=now_ns) for line in turn]
+        return self._replace(name=f"{self.name}, in bursts of {messages}", lines=lines)
+
 
 def plain(corpus: Corpus) -> Stored:
     """The corpus without any type of this project; ``PONG`` and other texts that are not JSON are left out."""
