@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import exp, isclose
 from statistics import median
 
 import pytest
-from attrs import frozen
-from hypothesis import given
+from attrs import evolve, frozen
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.book import Book
+from engine.book import Book, MirroredChange
 from engine.events import BookSnapshot, Level, LevelChange
 from engine.markets import Market, Outcome, Side
 from engine.signals import BookState
@@ -263,6 +263,211 @@ def test_the_mirror_image_of_a_script_gives_the_mirror_image_of_the_book(script:
         assert straight.levels(UP) == swapped.levels(DOWN)
         assert straight.depth(2) == swapped.depth(2)[::-1]
         assert straight.pressure(5, 0.5) == swapped.pressure(5, 0.5)[::-1]
+
+
+# ------------------------------------------------------------------------------------- shortcuts, against the long way
+
+
+@frozen(kw_only=True)
+class Mirrored:
+    """A message in which both tokens name one level alike, in Up's prices; Down's entry may come first."""
+
+    side: Side
+    price: int
+    size: int
+    top: tuple[int, int]
+    down_first: bool
+
+    def entries(self) -> list[tuple[LevelChange, Outcome]]:
+        tokens = (DOWN, UP) if self.down_first else (UP, DOWN)
+        return [change(self.side, self.price, self.size, *self.top, outcome=token) for token in tokens]
+
+    def at_once(self, at_ns: int) -> MirroredChange:
+        of_up, (bid, ask) = self.side is Side.BUY, self.top
+        price = self.price if of_up else PRICE_SCALE - self.price
+        return at_ns, of_up, price, self.size / SIZE_SCALE, bid, PRICE_SCALE - ask
+
+
+Said = Step | list[Mirrored]
+
+tops = st.tuples(prices, prices).filter(lambda top: top[0] != top[1]).map(lambda top: (min(top), max(top)))
+runs = st.lists(
+    st.builds(Mirrored, side=st.sampled_from(Side), price=prices, size=sizes, top=tops, down_first=st.booleans()),
+    max_size=4,
+)
+scripts = st.lists(steps | runs, max_size=10)
+real_levels = st.lists(st.tuples(prices, st.integers(1, 10**15)), max_size=4)
+
+
+def in_shares(native: Sequence[Level]) -> dict[int, float]:
+    return {price: size / SIZE_SCALE for price, size in native}
+
+
+def play(book: Book, script: Iterable[Said]) -> Book:
+    for said in script:
+        if isinstance(said, Step):
+            tell(book, said, [UP])
+        else:
+            book.set_levels([message.at_once(1) for message in said], None)
+    return book
+
+
+def soundly(book: Book) -> bool:
+    """Whether the levels may be believed, by all else that the book says of itself."""
+    return state_of(book) not in (BookState.UNSYNCED, BookState.CROSSED) and not book.diverged
+
+
+def same(one: Book, other: Book) -> bool:
+    return everything(one) == everything(other) and one.sound == other.sound and accused(one) == accused(other)
+
+
+def same_samples(one: Book, other: Book) -> bool:
+    """Whether both mirror guards hold the same: each sample decides at some time while others take its place."""
+    alike = [accused(one) == accused(other)]
+    for excess in (700, -700, 0) * 8:
+        for book in (one, other):
+            book.top(DOWN, 4900, 5000)
+            book.top(UP, 5000 + excess, 5100 + excess)
+        alike.append(accused(one) == accused(other))
+    return all(alike)
+
+
+@given(st.lists(st.tuples(steps | runs, st.booleans()), max_size=20))
+def test_levels_set_at_once_leave_what_one_change_after_the_other_leaves(script: list[tuple[Said, bool]]) -> None:
+    at_once, one_by_one = Book(MARKET), Book(MARKET)
+    since: int | None = None
+    expected: int | None = None
+    for at_ns, (said, looked_at) in enumerate(script):
+        if isinstance(said, Step):
+            tell(at_once, said, [UP])
+            tell(one_by_one, said, [UP])
+            continue
+        since = at_once.set_levels([message.at_once(10 * at_ns + n) for n, message in enumerate(said)], since)
+        for n, message in enumerate(said):
+            one_by_one.change(message.entries())
+            if soundly(one_by_one) or expected is None:
+                expected = None if soundly(one_by_one) else 10 * at_ns + n
+        assert since == expected
+        assert not looked_at or same(at_once, one_by_one), "what is only counted until somebody looks"
+    assert same(at_once, one_by_one)
+    assert same_samples(at_once, one_by_one)
+
+
+@settings(max_examples=50)
+@given(scripts, real_levels, real_levels, st.sampled_from(Outcome))
+def test_replacing_and_repeating_are_snapshots(
+    script: list[Said], bids: list[Level], asks: list[Level], outcome: Outcome
+) -> None:
+    replaced, shown = play(Book(MARKET), script), play(Book(MARKET), script)
+    event = snapshot(bids, asks, outcome=outcome)
+    replaced.replace(outcome, in_shares(event.bids), in_shares(mirrored(event.asks)))
+    shown.snapshot(event, outcome)
+    assert same(replaced, shown)
+    for token in (outcome.other, outcome):
+        replaced.repeat(token)
+        shown.snapshot(snapshot(*shown.levels(UP), outcome=token), token)
+        assert same(replaced, shown)
+    assert same_samples(replaced, shown)
+
+
+@settings(max_examples=50)
+@given(scripts, runs, real_levels, real_levels)
+def test_changes_that_a_snapshot_overtakes_leave_their_samples_alone(
+    script: list[Said], run: list[Mirrored], bids: list[Level], asks: list[Level]
+) -> None:
+    applied, spared = play(Book(MARKET), [*script, run]), play(Book(MARKET), script)
+    spared.agreed(len(run))
+    for book in (applied, spared):
+        book.snapshot(snapshot(bids, asks), UP)
+    assert same(applied, spared)
+    assert same_samples(applied, spared)
+
+
+@given(scripts)
+def test_a_book_is_sound_when_it_is_known_not_crossed_and_as_stated(script: list[Said]) -> None:
+    book = Book(MARKET)
+    for said in script:
+        assert play(book, [said]).sound == soundly(book)
+
+
+@given(scripts, st.sampled_from(Outcome), st.sampled_from([-1, 1]))
+def test_a_book_knows_its_tops_by_price_and_size(script: list[Said], outcome: Outcome, off: int) -> None:
+    book = play(Book(MARKET), script)
+    (bids, asks) = book.levels(outcome)
+    bid, opposite_bid = next(iter(bids), None), next(iter(mirrored(asks)), None)
+    assert book.has_tops(outcome, bid, opposite_bid)
+    assert book.has_tops(outcome.other, opposite_bid, bid)
+    for top in (bid, opposite_bid):
+        price, size = top or (5000, 1)
+        for wrong in ((price + off, size), (price, size + off), None if top else (price, size)):
+            assert not book.has_tops(outcome, *((wrong, opposite_bid) if top is bid else (bid, wrong)))
+
+
+@given(st.lists(st.tuples(steps | runs, st.sampled_from([None, (5, 0.5), (3, 0.5), (5, 0.25)])), max_size=20))
+def test_pressure_is_not_remembered_for_longer_than_it_holds(
+    script: list[tuple[Said, tuple[int, float] | None]],
+) -> None:
+    book = Book(MARKET)
+    for said, asked in script:
+        play(book, [said])
+        if asked is None:
+            continue
+        fresh = Book(evolve(MARKET, tick=book.tick))
+        bids, asks = book.levels(UP)
+        fresh.replace(UP, in_shares(bids), in_shares(mirrored(asks)))
+        assert book.pressure(*asked) == book.pressure(*asked) == fresh.pressure(*asked)
+
+
+@pytest.mark.parametrize("price", [4200, 4299, 4300, 4301, 4799, 4800, 4801])
+@pytest.mark.parametrize("size", [0, 9_000_000])
+def test_a_change_at_the_edge_of_what_presses_is_noticed(price: int, size: int) -> None:
+    bids = {4800: 1_000_000, 4700: 1_000_000, 4300: 1_000_000, 4299: 1_000_000}
+    book = synced([*bids.items()])
+    assert book.pressure(5, 0.5) == book.pressure(5, 0.5)
+    book.change([change(Side.BUY, price, size)])
+    assert book.pressure(5, 0.5) == synced([*(bids | {price: size}).items()]).pressure(5, 0.5)
+
+
+@pytest.mark.parametrize("of_up", [True, False])
+@pytest.mark.parametrize(
+    ("shares", "units"),
+    [
+        (0.0, None),
+        (4e-7, None),
+        (5e-7, None),
+        (6e-7, 1),
+        (1e-6, 1),
+        (0.1 + 0.2, 300_000),
+        (151.51515151515152, 151_515_152),
+        (999_999_999.999999, 10**15 - 1),
+        (1e9, 10**15),
+    ],
+)
+def test_sizes_are_whole_micro_shares_to_the_very_edges(shares: float, units: int | None, of_up: bool) -> None:
+    book = synced([(4800, 5)], [(5200, 5)])
+    book.set_levels([(1, of_up, 4800, shares, 4800, 4800)], None)
+    outcome = UP if of_up else DOWN
+    assert book.levels(outcome)[0] == (((4800, units),) if units else ())
+    assert (book.best_bid_size if of_up else book.best_ask_size) == (units or 0)
+    assert book.has_tops(outcome, None if units is None else (4800, units), (4800, 5))
+    if units is not None:
+        book.replace(outcome, {4800: shares}, {})
+        assert book.levels(outcome)[0] == ((4800, units),)
+
+
+@given(sizes)
+def test_a_size_in_micro_shares_survives_being_held_in_shares(size: int) -> None:
+    for book in (synced([(4800, size)]), synced()):
+        book.change([change(Side.BUY, 4800, size)])
+        assert book.best_bid_size == size
+
+
+def test_no_changes_change_nothing() -> None:
+    book = synced()
+    book.top(UP, 4700, 5200)
+    before = everything(book)
+    assert book.set_levels([], 7) == 7
+    assert everything(book) == before
 
 
 # ----------------------------------------------------------------------------------------------- states, one by one
