@@ -19,6 +19,8 @@ from tests.bench.speed.job import Job
 ROWS: Final[Mapping[str, tuple[str, ...]]] = {
     "updown-trio-websocket": ("peers_engine", "throughput", "trio-websocket"),
     "updown-websockets": ("peers_engine", "throughput", "websockets"),
+    "updown-trio-websocket-receive": ("peers_engine", "sessions", "trio-websocket"),
+    "updown-websockets-receive": ("peers_engine", "sessions", "websockets"),
     "trio-websocket-defaults": ("peers_trio", "trio-websocket", "scoring"),
     "trio-websocket-defaults-receive": ("peers_trio", "trio-websocket", "counting"),
     "original": ("peers_asyncio", "waiting", "original"),

@@ -102,8 +102,8 @@ def regimes() -> list[Regime]:
             kind="saturated",
             scheme="ws",
             connections=50,
-            rows=("trio-websocket-defaults-receive", "websockets-asyncio-receive", "picows-receive"),
-            base="trio-websocket-defaults-receive",
+            rows=tuple(f"{row}-receive" for row in (OURS, OURS_SANS_IO, DEFAULTS, WEBSOCKETS, PICOWS)),
+            base=f"{DEFAULTS}-receive",
             rounds=2,
         ),
         Regime(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -16,17 +16,20 @@ from typing import Any
 
 import httpx
 import trio
-from attrs import fields_dict
 
 from actors.clock import Clock
+from actors.dial import dial, shared_tls_context
 from actors.ports import Ports
+from actors.reconnect import session_limits
 from actors.system import Engine, open_engine
 from actors.taps import Tap
+from actors.websocket import open_session
 from engine.records import Frame, Record
-from engine.settings import DiscoverySettings, FeedSettings, FollowSettings, Settings, VenueSettings
+from engine.settings import DiscoverySettings, FeedSettings, FollowSettings, Settings, TransportKind, VenueSettings
 from engine.signals import BookState, FeedState
 from engine.units import price_usd
-from tests.bench.speed.job import PATIENCE_S, TRADE, Job, Meter, quantiles, tell
+from engine.wire import subscription
+from tests.bench.speed.job import PATIENCE_S, TRADE, Job, Meter, quantiles, tell, watch
 
 NOWHERE = "http://127.0.0.1:1"
 PING_EVERY_S = 0.3
@@ -58,15 +61,11 @@ def metadata(job: Job) -> httpx.MockTransport:
 
 def settings(job: Job, transport: str, **chosen: Any) -> Settings:
     """The engine's own defaults but for the addresses, the transport and the pace of connects; and what is chosen."""
-    if "transport" in fields_dict(FeedSettings):
-        chosen["transport"] = transport
-    elif transport != "trio-websocket":
-        tell({"skipped": "this engine has no choice of transports"})
     return Settings(
         follow=tuple(FollowSettings(condition_id=market.condition_id) for market in job.markets()),
         scoring=job.scoring(),
         venue=VenueSettings(websocket_url=job.url, gamma_url=NOWHERE, clob_url=NOWHERE, ca_file=job.told["ca_file"]),
-        feed=FeedSettings(connects_per_s=1000.0, connects_burst=1000, **chosen),
+        feed=FeedSettings(connects_per_s=1000.0, connects_burst=1000, transport=TransportKind(transport), **chosen),
         discovery=DiscoverySettings(refresh_s=3600.0),
     )
 
@@ -188,10 +187,32 @@ def _held_kib() -> dict[str, int]:
     return {"rss_kib": held["Rss"], "uss_kib": held["Private_Clean"] + held["Private_Dirty"]}
 
 
+async def sessions(job: Job, transport: str) -> None:
+    """The transport and its session alone: every message is received, and nobody looks at it."""
+    meter, feed = Meter(job), FeedSettings(transport=TransportKind(transport))
+    dialling = partial(dial, ssl_context=shared_tls_context(job.told["ca_file"]))
+
+    async def listen(market: int) -> None:
+        def deliver(texts: Sequence[str]) -> None:
+            meter.counts[market] += len(texts)
+
+        asked = subscription(job.markets()[market].asset_ids)
+        async with open_session(
+            job.url, asked, deliver, limits=session_limits(feed), dial=dialling, transport=feed.transport
+        ) as session:
+            await session.closed()
+
+    async with trio.open_nursery() as nursery:
+        for market in range(job.connections):
+            nursery.start_soon(listen, market)
+        watch(meter)
+
+
 ROWS: dict[str, Callable[[Job, str], Awaitable[None]]] = {
     "throughput": throughput,
     "fairness": fairness,
     "memory": memory,
+    "sessions": sessions,
 }
 
 
