@@ -6,6 +6,8 @@ Diebold–Mariano test with autocorrelation-consistent variance; pairs of hits a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -69,19 +71,35 @@ def bootstrap_mean(
     mean = float(kept.mean())
     if len(sums) < 2:
         return Interval(mean=mean, low=np.nan, high=np.nan, number=number)
-    means = _resampled(sums, counts, draws, np.random.default_rng(seed))
+    means = _resampled(sums, counts, draws, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return Interval(mean=mean, low=float(low), high=float(high), number=number)
 
 
-def _resampled(sums: Array, counts: Array, draws: int, rng: np.random.Generator) -> Array:
+def _resampled(sums: Array, counts: Array, draws: int, seed: int) -> Array:
     """Means of ``draws`` resamples; in chunks, so that memory stays bounded however many blocks there are."""
-    step = max(1, _CHUNK // len(sums))
-    means = []
+    if draws * len(sums) <= _CHUNK:
+        return _means(sums, counts, _only_resample(len(sums), draws, seed))
+    return np.concatenate([_means(sums, counts, drawn) for drawn in _resamples(len(sums), draws, seed)])
+
+
+def _means(sums: Array, counts: Array, drawn: Whole) -> Array:
+    means: Array = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return means
+
+
+@lru_cache(maxsize=4)
+def _only_resample(number: int, draws: int, seed: int) -> Whole:
+    """The one chunk of resamples that needs no second one. A report asks for the same a thousand times."""
+    [drawn] = _resamples(number, draws, seed)
+    return drawn
+
+
+def _resamples(number: int, draws: int, seed: int) -> Iterator[Whole]:
+    """Chunks of (resample, place) -> which of ``number`` blocks stands there."""
+    rng, step = np.random.default_rng(seed), max(1, _CHUNK // number)
     for begin in range(0, draws, step):
-        drawn = rng.integers(len(sums), size=(min(step, draws - begin), len(sums)))
-        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-    return np.concatenate(means)
+        yield rng.integers(number, size=(min(step, draws - begin), number))
 
 
 @frozen(kw_only=True)
