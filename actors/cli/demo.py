@@ -1,7 +1,8 @@
 """``updown demo``: the engine against the stand-in venue in one process, in fast time, with a roll-over and an outage.
 
-Time is trio's: a clock that runs ``--rate`` times faster than the wall moves venue and engine alike, so that a slot of
-five minutes passes in seconds. It starts two and a half minutes before a quarter of an hour, where two series roll.
+Time is trio's: a clock that runs ``--rate`` times faster than the wall, or slower than that where the machine is too
+busy for it, moves venue and engine alike, so that a slot of five minutes passes in seconds. It starts two and a half
+minutes before a quarter of an hour, where two series roll.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Final
 import trio
 from attrs import evolve
 from rich.console import Console
-from trio.testing import MockClock
 
 from actors import logs
 from actors.cli.ending import LastResort
@@ -28,7 +28,7 @@ from actors.cli.options import (
     wants_color,
 )
 from actors.cli.run import Board, Display, Lines, run_engine
-from actors.clock import Clock
+from actors.clock import Clock, PacedClock
 from actors.config import Loaded
 from actors.crash import unwrapped
 from actors.ports import Ports
@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         return trio.run(
             partial(demo, arguments.seconds * arguments.rate, display, seed=arguments.seed, last_resort=last_resort),
-            clock=MockClock(rate=arguments.rate),
+            clock=PacedClock(arguments.rate),
         )
     except BaseExceptionGroup as group:
         raise unwrapped(group) from None

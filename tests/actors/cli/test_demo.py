@@ -25,10 +25,10 @@ async def test_the_clock_starts_before_a_quarter_that_is_no_full_hour(minutes: i
 
 
 @pytest.mark.socket
-@pytest.mark.slow
+@pytest.mark.untraced
 def test_the_lines_show_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    assert main(["demo", "--seconds", "8", "--rate", "30", "-o", "jsonl"]) == 0
+    assert main(["demo", "--seconds", "2", "--rate", "120", "-o", "jsonl"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
     for line in lines:
