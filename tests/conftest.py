@@ -1,4 +1,6 @@
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     use_by_default(TransportKind(config.getoption("--transport")))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let no collection of garbage look at what stays to the end anyway: some tests ask for one, others wait for it."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Don't trace what is done over and over, which takes twice as long: coverage sees it where it is done once."""
+    coverage = getattr(item.config.pluginmanager.getplugin("_cov"), "cov_controller", None)
+    if coverage is None or not repeats(item):
+        return (yield)
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()
+
+
+def repeats(item: pytest.Item) -> bool:
+    """Whether a test does the same over and over: by its marks, or with the many examples of a property."""
+    marked = any(item.get_closest_marker(name) for name in ("slow", "untraced"))
+    return marked or getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 
 @pytest.fixture(scope="session")

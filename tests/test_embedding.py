@@ -22,6 +22,8 @@ from engine.fusion import DISAGREEMENT_FACTOR, MISSING_SIDE_FACTOR
 from engine.settings import FollowSettings, Settings
 from tests.pages import run_cells, run_program, sections_of, stand_in
 
+pytestmark = pytest.mark.untraced
+
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "embedding.md"
 SECTIONS = sections_of(PAGE)

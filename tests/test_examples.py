@@ -32,6 +32,8 @@ from engine.signals import REFUSALS, OutsideScore, SignalType
 from tests import pages
 from tests.pages import blocks_of, run_program, stand_in
 
+pytestmark = pytest.mark.untraced
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"

@@ -24,6 +24,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("number", [0, 1, 2], ids=["asyncio", "no loop", "trio"])
 def test_the_embedding_examples_run(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -21,6 +21,7 @@ def roundtrip() -> ModuleType:
     return module
 
 
+@pytest.mark.untraced
 @pytest.mark.socket
 def test_a_recording_replays_to_what_was_live_whole_and_cut(roundtrip: ModuleType, tmp_path: Path) -> None:
     measured, complaints = roundtrip.round_trip(tmp_path, seconds=4.0, cuts=100, cadence_s=0.5, rate=20.0)

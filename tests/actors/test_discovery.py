@@ -197,6 +197,7 @@ async def test_two_hours_of_slots_roll_by_the_clock(autojump_clock: MockClock) -
     assert world.actor.problems() == {}
 
 
+@pytest.mark.untraced
 async def test_slots_roll_across_the_change_of_the_clocks(autojump_clock: MockClock) -> None:
     start = datetime(2026, 11, 1, 2, tzinfo=UTC)
     families = [FollowSettings(series=f"btc-{family}") for family in ("1h", "4h", "1d")]

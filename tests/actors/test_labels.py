@@ -719,6 +719,7 @@ async def test_the_label_of_a_market_of_the_venue(
     await rest.aclose()
 
 
+@pytest.mark.untraced
 async def test_the_labels_of_an_engine_by_its_taps(autojump_clock: MockClock) -> None:
     async with rig(follow("btc-5m"), seconds=-30) as running, trio.open_nursery() as nursery:
         rest = VenueRest(VenueSettings(), request_s=5.0, transport=running.venue.http_transport)

@@ -1208,6 +1208,7 @@ async def test_a_child_that_crashes_on_cancellation_is_not_restarted_while_run_i
 # ------------------------------------------------------------------------------------------------------------ endurance
 
 
+@pytest.mark.untraced
 async def test_ten_thousand_crashes_cost_nothing_and_delay_nobody(autojump_clock: MockClock) -> None:
     silent: FilteringBoundLogger = structlog.wrap_logger(
         None, processors=[drop], wrapper_class=structlog.make_filtering_bound_logger(0)
@@ -1270,6 +1271,7 @@ async def test_exceptions_of_earlier_runs_do_not_pile_up_in_the_context_of_later
     assert len(contexts) == 18
 
 
+@pytest.mark.untraced
 async def test_ten_thousand_children_come_and_go(autojump_clock: MockClock, log: FilteringBoundLogger) -> None:
     async with running(log) as supervisor:
         tasks = trio.lowlevel.current_statistics().tasks_living

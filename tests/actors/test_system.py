@@ -297,6 +297,7 @@ async def test_markets_come_and_go_while_running(autojump_clock: MockClock) -> N
     assert every_deadline(running.of(FIFTEEN), running, 15, 70)
 
 
+@pytest.mark.untraced
 async def test_a_market_is_followed_while_somebody_holds_it_and_lingers(autojump_clock: MockClock) -> None:
     async with rig(follow("btc-5m"), seconds=1) as running:
         engine = running.engine

@@ -146,6 +146,7 @@ def test_slot_and_slug_lead_to_each_other(name: str, second: int) -> None:
     assert (target.start_ns, target.end_ns, target.condition_id) == (slot.start_ns, slot.end_ns, None)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("name", ["btc-1h", "btc-4h", "btc-1d"])
 def test_ten_years_are_covered_without_gap_overlap_or_namesake(name: str) -> None:
     series = SERIES[name]

@@ -48,6 +48,7 @@ def test_up_costs_the_ask_and_down_one_minus_the_bid():
     assert rung.return_at_size == pytest.approx((10 * (1 - costs[0]) + 40 * (1 - costs[1])) / spent)
 
 
+@pytest.mark.untraced
 def test_buying_at_a_fair_price_loses_spread_and_fee():
     given = panel(10_000)
     (rung, _) = ladder(given, np.ones(10_000), [0.0, 1.0], blocks(given.as_of_ns))

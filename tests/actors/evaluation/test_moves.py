@@ -46,6 +46,7 @@ def test_deciles_go_by_the_size_of_the_score():
     assert all(decile.moves[0].mean == pytest.approx(0.0) for decile in deciles)  # one up, one down each
 
 
+@pytest.mark.untraced
 def test_a_score_that_knows_nothing_moves_nothing():
     given = panel(4_000, at_s=(300,))
     for move in mean_moves(signed_ticks(given, given.score), blocks(given.as_of_ns)):
@@ -63,6 +64,7 @@ def test_a_useless_score_is_right_about_signs_without_knowing_anything():
     assert abs(move.mean) < 3 * move.standard_error
 
 
+@pytest.mark.untraced
 def test_knowledge_shows_and_grows():
     statistics = [information([panel(2_000, knowledge=share)], "score").test.statistic for share in (0.0, 0.2, 0.5)]
     assert statistics == sorted(statistics)

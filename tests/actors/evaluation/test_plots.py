@@ -58,6 +58,7 @@ def test_the_words_have_the_figures(cells: list[dict[str, Any]]) -> None:
     assert f"minute 2: seed {delta:+.4f}" in plots.skill_by_minute("b", cells).told
 
 
+@pytest.mark.untraced
 def test_equal_reports_give_equal_drawings(cells: list[dict[str, Any]]) -> None:
     assert drawn(cells) == drawn(cells)
 

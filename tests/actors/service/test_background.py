@@ -665,6 +665,7 @@ WAYS: dict[str, Callable[[], weakref.ref[object]]] = {
 }
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("cycle", WAYS.values(), ids=WAYS)
 def test_cycles_in_memory_leave_nothing_behind(cycle: Callable[[], weakref.ref[object]]) -> None:
     before = Remains()
@@ -672,6 +673,7 @@ def test_cycles_in_memory_leave_nothing_behind(cycle: Callable[[], weakref.ref[o
     before.assert_nothing_else(loops)
 
 
+@pytest.mark.untraced
 @pytest.mark.socket
 def test_cycles_of_a_service_with_an_engine_of_its_own_leave_nothing_behind() -> None:
     def cycle(settings: Settings) -> weakref.ref[object]:

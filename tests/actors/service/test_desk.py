@@ -675,6 +675,7 @@ async def test_what_was_left_while_it_was_looked_up_is_not_followed(
 # ------------------------------------------------------------------------------------------------- a rolling series
 
 
+@pytest.mark.untraced
 async def test_every_answer_is_about_the_slot_whose_time_it_is(autojump_clock: MockClock) -> None:
     """Three roll-overs; looked at closely around each, and rarely in between."""
     async with rig(follow(), seconds=700, options=evolve(QUIET, message_rate=3.0)) as running:

@@ -18,6 +18,8 @@ from actors.simulate.measures import (
     moves,
 )
 
+pytestmark = pytest.mark.untraced
+
 MARKETS = 6_000
 ENDS_S = (120.0, 360.0, 600.0, 840.0)
 

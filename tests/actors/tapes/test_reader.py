@@ -70,6 +70,7 @@ def put_on_tape(folder: Path, pairs: Pairs, *, flush_s: float = 0.25, rotate_mb:
         writer.write(waiting)
 
 
+@pytest.mark.untraced
 async def test_a_live_tape_replays_byte_for_byte(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     async with rig(follow("btc-5m", "btc-15m"), seconds=-80) as running:
         await trio.sleep(20)
@@ -123,6 +124,7 @@ def journal(seed: int) -> list[Record]:
     return [*records, Unfollowed(at_ns=at(now_s + 3))]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(3))
 def test_a_tape_cut_at_any_byte_replays_up_to_the_cut(tmp_path: Path, seed: int) -> None:
     records = journal(seed)

@@ -67,6 +67,7 @@ async def opened(at_s: float = 10.0, **options: Any) -> AsyncIterator[Floor]:
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.untraced
 async def test_a_subscriber_hears_the_truth_from_the_first_book_on(autojump_clock: MockClock) -> None:
     async with opened() as floor:
         await floor.until(17.3)

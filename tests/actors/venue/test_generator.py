@@ -70,6 +70,7 @@ def test_a_book_is_never_crossed_and_trades_are_at_the_touch(window: int) -> Non
         before = bid, ask
 
 
+@pytest.mark.untraced
 def test_the_mix_and_the_rate_are_those_of_the_venue() -> None:
     kinds: Counter[str] = Counter()
     seconds: Counter[int] = Counter()
@@ -136,6 +137,7 @@ def following(informed: float) -> float:
     return fmean(moves)
 
 
+@pytest.mark.untraced
 def test_takers_know_as_much_as_they_are_told_to() -> None:
     nothing, something, everything = following(0.0), following(0.3), following(1.0)
     assert abs(nothing) < 0.02
@@ -143,6 +145,7 @@ def test_takers_know_as_much_as_they_are_told_to() -> None:
     assert everything > 0.05
 
 
+@pytest.mark.untraced
 def test_whales_are_filled_whole_at_the_touch() -> None:
     sizes = []
     for window in range(20):

@@ -18,6 +18,7 @@ def test_the_path_is_a_function_of_time_in_whatever_order_it_is_asked() -> None:
     assert [SpotPath(7, "ETH").at(at) for at in times] != forward
 
 
+@pytest.mark.untraced
 def test_it_forgets_what_it_can_make_again() -> None:
     path = SpotPath(7, "BTC")
     first = [path.at(1_790_994_600 * S + second * S) for second in range(100)]

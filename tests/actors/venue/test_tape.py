@@ -34,6 +34,7 @@ def kinds(messages: list[Message]) -> list[str]:
     return [json.loads(message.text)["event_type"] for message in messages]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("window", range(3))
 def test_a_client_that_keeps_books_finds_every_claim_true(window: int) -> None:
     """Over a window and what follows: order, mirrors, tops, hashes, nothing crossed, snapshots equal to deltas."""

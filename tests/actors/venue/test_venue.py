@@ -24,6 +24,7 @@ from tests.actors.venue.scenery import START_NS, URL, S, listing, staged
 UP, DOWN = listing().asset_ids
 
 
+@pytest.mark.untraced
 async def test_the_engines_session_follows_a_market_to_its_end(autojump_clock: MockClock) -> None:
     async with staged(-20) as stage:
         texts: list[str] = []
@@ -45,6 +46,7 @@ async def test_the_engines_session_follows_a_market_to_its_end(autojump_clock: M
         assert stage.venue.markets()[0].subscribers == 0
 
 
+@pytest.mark.untraced
 async def test_two_venues_of_one_seed_say_the_same_and_of_two_do_not(autojump_clock: MockClock) -> None:
     heard = []
     for seed in (1, 1, 2):
@@ -139,6 +141,7 @@ async def test_it_must_run_before_it_serves() -> None:
         await Venue(Clock.anchored(START_NS)).listen()
 
 
+@pytest.mark.untraced
 async def test_a_day_of_markets_leaves_nothing_behind(autojump_clock: MockClock) -> None:
     """Window after window of a series for two hours: nothing of the past is kept."""
     async with staged(0, message_rate=1.0, hashes=False, idle_drop_s=1_000.0) as stage:
