@@ -129,17 +129,7 @@ def report(seed: int, number: int, text: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- tests
 
 
-@pytest.fixture
-def untraced() -> Iterator[None]:
-    """No tracing for coverage: it triples the time here, and every line of the decoder has tests of its own."""
-    trace = sys.gettrace()
-    sys.settrace(None)
-    yield
-    sys.settrace(trace)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("untraced")
 def test_any_text_means_what_the_obvious_decoder_says() -> None:
     seen: Counter[str] = Counter()
     reports = [report(SEED, *found) for found in islice(disagreements(SEED, range(MESSAGES), seen), 3)]
