@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.book import Book, MirroredChange
+from engine.book import Book
 from engine.busy import BookMessage, ChangeMessage, TradeMessage, read
 from engine.coverage import Coverage
 from engine.errors import WireError
@@ -27,9 +27,9 @@ from engine.events import (
     UnknownEvent,
 )
 from engine.features import Features
+from engine.latebook import LateBook
 from engine.markets import Market, Outcome, Side
 from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
-from engine.shapes import price_step
 from engine.signals import BookState
 from engine.units import PRICE_SCALE
 from engine.window import TradeWindow
@@ -37,7 +37,6 @@ from engine.wire import decode
 
 _BUY = Side.BUY
 
-_MOST_PENDING = 1024
 
 PRESSURE_TICKS = 5
 PRESSURE_DECAY = 0.5
@@ -51,11 +50,10 @@ class Intake:
     """
 
     __slots__ = (
-        "_book",
         "_heard_both_ns",
         "_heard_ns",
-        "_pair",
-        "_pending",
+        "_late_book",
+        "_malformed",
         "_unclean_since_ns",
         "_wants_features",
         "_wants_pressure",
@@ -67,7 +65,6 @@ class Intake:
         "features",
         "foreign",
         "lookup_failure",
-        "malformed",
         "market",
         "messages",
         "trades",
@@ -80,7 +77,7 @@ class Intake:
         self.market: Market | None = None
         self.answered = False
         self.lookup_failure: str | None = None
-        self._book: Book | None = None
+        self._late_book: LateBook | None = None
         self.trades = TradeWindow()
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
         self.features = Features(window_ns=window_ns, tick=100)
@@ -89,11 +86,8 @@ class Intake:
         self._heard_ns: dict[str, int] = {}
         self._heard_both_ns = 0
         self._unclean_since_ns: int | None = None
-        self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
-        # The last snapshot, as long as nothing else of the book was heard.
-        self._pair: BookMessage | None = None
-        # Level changes that nobody has asked about yet; most are overtaken by the next snapshot.
-        self._pending: list[MirroredChange] = []
+        self._malformed = 0
+        self.messages = self.foreign = self.unknown = self.dropped = 0
         self._wants_features = wants_features
         self._wants_pressure = wants_pressure
 
@@ -113,9 +107,7 @@ class Intake:
     @property
     def book(self) -> Book | None:
         """The book as of the last record, ``None`` before there is a market."""
-        if self._pending:
-            self._settle()
-        return self._book
+        return None if self._late_book is None else self._late_book.look()
 
     @property
     def book_state(self) -> BookState:
@@ -126,9 +118,15 @@ class Intake:
     @property
     def unclean_since_ns(self) -> int | None:
         """Since when the book is missing, crossed or at odds with the top stated, if it is."""
-        if self._pending:
-            self._settle()
-        return self._unclean_since_ns
+        return self._unclean_since_ns if self._late_book is None else self._late_book.unsound_since_ns
+
+    @property
+    def malformed(self) -> int:
+        """Messages that could not be used."""
+        if self._late_book is None:
+            return self._malformed
+        self._late_book.look()
+        return self._malformed + self._late_book.malformed
 
     @property
     def silent_since_ns(self) -> int | None:
@@ -142,8 +140,8 @@ class Intake:
         if market is None:
             return
         if self.market is None or market.asset_ids != self.market.asset_ids:
-            self._overtake()
-            self._pair, self._book = None, Book(market)
+            self._unclean_since_ns, self._malformed = self.unclean_since_ns, self.malformed
+            self._late_book = LateBook(market, self._unclean_since_ns)
             self.features.tick_size(market.tick)
         elif self.market.winner is not None and market.winner is None:
             market = evolve(market, winner=self.market.winner, closed=True)
@@ -168,12 +166,10 @@ class Intake:
         self._lose_book(record.at_ns)
 
     def _lose_book(self, at_ns: int) -> None:
-        self._pair = None
-        self._overtake()
         self.features.gap(at_ns)
         self._unclean_since_ns = at_ns
-        if self._book is not None:
-            self._book.invalidate()
+        if self._late_book is not None:
+            self._late_book.lose(at_ns)
 
     def _frame(self, record: Frame) -> None:
         self.frames(record.at_ns, (record.text,))
@@ -190,7 +186,7 @@ class Intake:
             elif type(message) is TradeMessage:
                 heard |= self._read_trade(message, at_ns) or self._patient(text, at_ns)
             elif type(message) is BookMessage:
-                heard |= self._read_book(message, at_ns) or self._patient(text, at_ns)
+                heard |= self._showed(message, text, at_ns) or self._patient(text, at_ns)
             else:
                 heard |= self._patient(text, at_ns)
         if heard:
@@ -201,9 +197,8 @@ class Intake:
         try:
             events = decode(text)
         except WireError as error:
-            self.malformed += error.malformed
+            self._malformed += error.malformed
             events = error.events
-        self._pair = None
         heard = False
         for event in events:
             heard |= _EVENTS[type(event)](self, event, at_ns)
@@ -214,8 +209,8 @@ class Intake:
 
         One level of our book and its top, as both tokens show them; nothing is done with any other message.
         """
-        market, rows = self.market, message.price_changes
-        if market is None or message.market != market.condition_id or len(rows) != 2:
+        market, late, rows = self.market, self._late_book, message.price_changes
+        if market is None or late is None or message.market != market.condition_id or len(rows) != 2:
             return False
         up, down = rows
         if up.asset_id != market.up_asset_id:
@@ -235,62 +230,25 @@ class Intake:
         ):
             return False
         of_up = up.side is _BUY
-        self._pair = None
         self._heard_both_ns = at_ns
-        self._pending.append((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
-        if self._wants_features or len(self._pending) >= _MOST_PENDING:
-            self._settle()
-        return True
-
-    def _settle(self) -> None:
-        """Make the level changes that are due."""
-        book, pending = self._book, self._pending
-        assert book is not None
-        self._unclean_since_ns = book.set_levels(pending, self._unclean_since_ns)
-        at_ns = pending[-1][0]
-        pending.clear()
+        late.changed((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
         if self._wants_features:
-            self._keep_features(book, at_ns)
-
-    def _overtake(self) -> None:
-        """Forget the level changes that are due: what comes next replaces the whole book."""
-        if self._pending and self._book is not None:
-            self._book.agreed(len(self._pending))
-            self._pending.clear()
-
-    def _read_book(self, message: BookMessage, at_ns: int) -> bool:
-        """Take a snapshot of our book in; nothing is done with any other, nor with one that is wrong somewhere.
-
-        After a trade the venue sends the book of both tokens. The second one is the first one mirrored, so that its
-        levels are not read when its stamp, its length and its best levels say that it is.
-        """
-        market, book, first = self.market, self._book, self._pair
-        outcome = None if market is None else market.outcome_of(message.asset_id)
-        if market is None or book is None or outcome is None or message.market != market.condition_id:
-            return False
-        try:
-            if first is not None and message.mirrors(first) and book.has_tops(outcome, *message.tops()):
-                book.repeat(outcome)
-            else:
-                self._replace_book(book, outcome, message)
-        except (ValueError, RecursionError):
-            return False
-        self._pair = message
-        self._heard_ns[message.asset_id] = at_ns
-        self._book_moved(book, at_ns)
+            self._keep_features(late.look(), at_ns)
         return True
 
-    def _replace_book(self, book: Book, outcome: Outcome, message: BookMessage) -> None:
-        """Raises ``ValueError``, and then nothing was done."""
-        bids, opposite = message.ladders()
-        tick = price_step(message.tick_size) if message.tick_size else None
-        if max(bids, default=0) + max(opposite, default=0) < PRICE_SCALE:
-            self._overtake()
-        elif self._pending:
-            self._settle()  # a book that comes crossed may have been unclean before
-        if tick is not None and book.tick_size(tick):
-            self.features.tick_size(tick)
-        book.replace(outcome, bids, opposite)
+    def _showed(self, message: BookMessage, text: str, at_ns: int) -> bool:
+        """Take a snapshot of our book in; nothing is done with any other."""
+        market, late = self.market, self._late_book
+        outcome = None if market is None else market.outcome_of(message.asset_id)
+        if market is None or late is None or outcome is None or message.market != market.condition_id:
+            return False
+        if message.tick_size:
+            return False
+        self._heard_ns[message.asset_id] = at_ns
+        late.snapshot(at_ns, outcome, message, text)
+        if self._wants_features:
+            self._keep_features(late.look(), at_ns)
+        return True
 
     def _read_trade(self, message: TradeMessage, at_ns: int) -> bool:
         """Take a trade of our market in; nothing is done with any other."""
@@ -385,12 +343,10 @@ class Intake:
         return False
 
     def _book_moved(self, book: Book, at_ns: int) -> None:
+        if self._late_book is not None:
+            self._late_book.touched(at_ns)
         if self._wants_features:
             self._keep_features(book, at_ns)
-        if book.sound:
-            self._unclean_since_ns = None
-        elif self._unclean_since_ns is None:
-            self._unclean_since_ns = at_ns
 
     def _keep_features(self, book: Book, at_ns: int) -> None:
         quote = book.quote()
