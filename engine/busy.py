@@ -20,13 +20,13 @@ from msgspec.json import Decoder
 from engine.events import BookSnapshot, Level, LevelChange, PriceChange, Trade
 from engine.markets import Side
 from engine.shapes import (
+    MAX_COMMAS,
     MAX_MEMBERS,
     MAX_TEXT_BYTES,
     Size,
     asset_id,
     condition_id,
     may_hold_long_text,
-    price_step,
     venue_ms,
 )
 from engine.units import MAX_SHARES, PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
@@ -151,7 +151,7 @@ Ladder = dict[int, float]
 
 
 class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
-    """A ``book`` as documented today, its levels unread."""
+    """A ``book`` as it follows a trade, its levels unread."""
 
     market: str
     asset_id: str
@@ -160,8 +160,6 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
     bids: Raw
     asks: Raw
     event_type: str
-    tick_size: str = ""
-    last_trade_price: str = ""
 
     def event(self) -> BookSnapshot:
         """The message as a value. Raises ``ValueError`` for ids and levels that are none."""
@@ -173,7 +171,6 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
             asks=tuple([(PRICE_SCALE - price, _units(size)) for price, size in opposite.items()]),
             venue_ms=venue_ms(self.timestamp),
             hash=self.hash,
-            tick=price_step(self.tick_size) if self.tick_size else None,
         )
 
     def ladders(self) -> tuple[Ladder, Ladder]:
@@ -198,7 +195,6 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
         return (
             self.asset_id != other.asset_id
             and self.timestamp == other.timestamp
-            and not self.tick_size
             and len(memoryview(self.bids)) == len(memoryview(other.asks))
             and len(memoryview(self.asks)) == len(memoryview(other.bids))
         )
@@ -224,13 +220,29 @@ _read_trade: Final = Decoder(TradeMessage, strict=False).decode
 BusyMessage = ChangeMessage | BookMessage | TradeMessage
 
 
+_BOOK_LENGTH: Final = len('{"market":"","asset_id":"","timestamp":"","hash":"","bids":,"asks":,"event_type":"book"}')
+
+
+def _book_of(text: str) -> BookMessage | None:
+    """The frame's book, unless there is more in it than the fields that were kept, or some of it was replaced.
+
+    For what was replaced, like an earlier one of two ``bids``, has been looked at less strictly.
+    """
+    if not text.isascii() or len(text) > MAX_COMMAS or may_hold_long_text(text):
+        return None
+    book = _read_book(text)
+    ids = len(book.market) + len(book.asset_id) + len(book.timestamp) + len(book.hash)
+    levels = len(memoryview(book.bids)) + len(memoryview(book.asks))
+    return book if len(text) == _BOOK_LENGTH + ids + levels else None
+
+
 def read(text: str) -> BusyMessage | None:
     """The message of a frame of one of these types exactly as documented today, ``None`` for any other frame."""
     try:
         if text.endswith(_CHANGE_END):
             return _read_change(text) if len(text) <= _SHORT else None
         if text.endswith(_BOOK_END):
-            return _read_book(text) if text.isascii() and not may_hold_long_text(text) else None
+            return _book_of(text)
         if text[_TRADE_PLACE] == _TRADE_NEAR_END:
             return _read_trade(text) if len(text) <= _SHORT else None
     except (ValueError, RecursionError):

@@ -242,8 +242,6 @@ class Intake:
         outcome = None if market is None else market.outcome_of(message.asset_id)
         if market is None or late is None or outcome is None or message.market != market.condition_id:
             return False
-        if message.tick_size:
-            return False
         self._heard_ns[message.asset_id] = at_ns
         late.snapshot(at_ns, outcome, message, text)
         if self._wants_features:

@@ -38,6 +38,7 @@ MAX_MEMBERS: Final = 10_000
 
 MAX_FRAME_BYTES: Final = 1 << 20
 MAX_TEXT_BYTES: Final = 1 << 12
+MAX_COMMAS: Final = 100_000
 
 _REMEMBERED_IDS: Final = 4096
 

@@ -25,6 +25,7 @@ from engine.busy import read
 from engine.errors import WireError
 from engine.events import Answer, Event, TextAnswer, UnknownEvent
 from engine.shapes import (
+    MAX_COMMAS,
     MAX_FRAME_BYTES,
     MAX_MEMBERS,
     MAX_TEXT_BYTES,
@@ -40,7 +41,6 @@ PING: Final = "PING"
 """The heartbeat: a text frame every ten seconds, never the first frame of a connection."""
 
 MAX_PROSE_BYTES: Final = 1 << 16
-MAX_COMMAS: Final = 100_000
 MAX_DEPTH: Final = 16
 MAX_INTEGER: Final = 10**20 - 1
 
@@ -98,10 +98,12 @@ def _documented(text: str) -> tuple[Event, ...] | None:
     """The events of a frame exactly as documented today, ``None`` for any other frame, malformed ones included."""
     if not text.isascii() or (len(text) > MAX_TEXT_BYTES and may_hold_long_text(text)):
         return None
+    if len(text) > MAX_COMMAS and text.count(",") > MAX_COMMAS:
+        return None
     try:
         message: BusyShape | list[BusyShape] = _decode_busy(text)
         if isinstance(message, list):
-            return tuple([member.event() for member in message]) if len(message) <= MAX_MEMBERS else None
+            return tuple([member.event() for member in message])
         return (message.event(),)
     except (ValueError, RecursionError):
         return None
