@@ -13,6 +13,7 @@ from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair, wa
 from actors.faults import FaultKind, FeedFault
 from actors.transport import CLOSE_KINDS
 from actors.websocket import Dial, Session, SessionLimits, open_session
+from engine.settings import TransportKind
 from tests.actors.raw_server import (
     BINARY,
     CLOSE,
@@ -35,6 +36,8 @@ from tests.actors.raw_server import (
     play,
     text,
 )
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 PATIENT = SessionLimits(first_event_s=1000.0, idle_s=1000.0)
 
@@ -118,16 +121,19 @@ async def test_row_21_upgrade_that_is_none(autojump_clock: MockClock, reply: Cal
     assert (fault.kind, seconds) == (FaultKind.HANDSHAKE, 0.0)
 
 
-async def test_fault_names_what_the_peer_did_wrong(autojump_clock: MockClock) -> None:
+BAD_ACCEPT = {
+    TransportKind.TRIO_WEBSOCKET: "RemoteProtocolError: Bad accept token",
+    TransportKind.WEBSOCKETS: "InvalidHeaderValue: invalid Sec-WebSocket-Accept header: nonsense",
+}
+
+
+async def test_fault_names_what_the_peer_did_wrong(autojump_clock: MockClock, each_transport: TransportKind) -> None:
     async def script(peer: RawPeer) -> None:
         await peer.read_request()
         await peer.send(peer.reply(accept="nonsense"))
 
     fault, _ = await fault_of(script)
-    assert fault.detail in {
-        "RemoteProtocolError: Bad accept token",  # trio-websocket
-        "InvalidHeaderValue: invalid Sec-WebSocket-Accept header: nonsense",  # websockets
-    }
+    assert fault.detail == BAD_ACCEPT[each_transport]
 
 
 async def test_dial_is_part_of_the_connect_budget(autojump_clock: MockClock) -> None:

@@ -1,6 +1,7 @@
-"""The sixteen known hazards of trio-websocket 0.12.2, T1 to T16, against peers that speak bytes.
+"""The sixteen known hazards of trio-websocket 0.12.2, T1 to T16, against peers that speak bytes, with every transport.
 
-This file is the acceptance test of the pinned version: it must pass before the pin moves. Rows of the fault catalogue
+This file is the acceptance test of the pinned version: it must pass before the pin moves. T16 is a matter of speed: how
+a wake-up reaches the caller is in ``test_websocket_conformance``. Rows of the fault catalogue
 that live here: 6 (T1), 7 (T2), 10 (T9), 15 (T3), 16 to 19 (T7), 20 (T6, T7), 23 (T10), 26 (T13, T14), 27 (T4) and
 28 (T11).
 """
@@ -37,6 +38,8 @@ from tests.actors.raw_server import (
     refusal,
     text,
 )
+
+pytestmark = pytest.mark.usefixtures("each_transport")
 
 MIB = 1 << 20
 
