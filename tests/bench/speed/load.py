@@ -56,7 +56,7 @@ class Channel:
         self.sock = sock
         self._left: deque[memoryview] = deque()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = tls and tls.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._tls = None if tls is None else tls.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaken = tls is None
 
     def receive(self) -> bytes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib
 import importlib.util
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from engine.wire import subscription
 from tests.bench.speed.job import LISTENERS, Job, Listener, Meter, NewListener, tell, watch
 
-Connect = Callable[[Job, int, Listener], Awaitable[None]]
+Connect = Callable[[Job, int, Listener], Coroutine[Any, Any, None]]
 TIMEOUT_S = 30.0
 
 

@@ -19,7 +19,9 @@ async def trio_websocket_row(job: Job, new_listener: NewListener, meter: Meter) 
         async with open_websocket("localhost", job.port, job.path, use_ssl=context or False) as socket:
             await socket.send_message(subscription(tokens))
             while True:
-                listener(await socket.get_message())
+                text = await socket.get_message()
+                assert isinstance(text, str)
+                listener(text)
 
     async with trio.open_nursery() as nursery:
         for market in range(job.connections):
