@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from attrs import evolve
 
+from engine.book import Book, MirroredChange
+from engine.busy import BookMessage, Ladder
+from engine.events import Event, Level
 from engine.intake import Intake
 from engine.markets import Market, Outcome
 from engine.records import Connected, Disconnected, Followed, Frame, LookupFailed, MarketUpdated, Record, Unfollowed
 from engine.signals import BookState, FeedState
 from engine.units import NS_PER_S
+from engine.wire import decode
 from tests.engine.wire_texts import (
     CONDITION_ID,
     DOWN,
     MARKET,
     TARGET,
     UP,
+    Levels,
     at,
     book,
     change,
@@ -234,3 +240,336 @@ def test_features_are_kept_only_when_wanted():
         assert len(intake.features.orders) == expected
         assert (intake.features.fair.logit_at_end(at(2)) is not None) is bool(expected)
         assert intake.book_state is BookState.CLEAN
+
+
+# ------------------------------------------------------------------------------------ busy messages, read straight in
+
+
+class Calls:
+    """How often the long ways are taken."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.settled = self.read = self.patient = 0
+        set_levels, ladders = Book.set_levels, BookMessage.ladders
+
+        def count_settled(book: Book, changes: list[MirroredChange], since: int | None) -> int | None:
+            self.settled += len(changes)
+            return set_levels(book, changes, since)
+
+        def count_read(message: BookMessage) -> tuple[Ladder, Ladder]:
+            self.read += 1
+            return ladders(message)
+
+        def count_patient(text: str) -> tuple[Event, ...]:
+            self.patient += 1
+            return decode(text)
+
+        patch.setattr(Book, "set_levels", count_settled)
+        patch.setattr(BookMessage, "ladders", count_read)
+        patch.setattr("engine.intake.decode", count_patient)
+        patch.setattr("engine.latebook.decode", count_patient)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    return Calls(monkeypatch)
+
+
+def terse(text: str, **fields: object) -> str:
+    """A message as the venue spells it, without a space and its type last, fields added or replaced."""
+    message = json.loads(text) | fields
+    ends = [name for name in ("event_type", "transaction_hash") if name in message]
+    return json.dumps({**message, **{name: message.pop(name) for name in ends}}, separators=(",", ":"))
+
+
+def level(price: str, size: str, side: str = "BUY", bid: str = "0.49", ask: str = "0.51", **fields: object) -> str:
+    message = json.loads(change(price, size, side, bid, ask))
+    rows = [{"hash": "5f" * 20, **row} for row in message["price_changes"]]
+    return terse(json.dumps({**message, "price_changes": rows}), **fields)
+
+
+def both_books(bids: Levels, asks: Levels, **fields: object) -> tuple[str, str]:
+    """The views of both tokens of a book whose prices have two decimals; ``fields`` are of the second one."""
+    other_bids, other_asks = ([(f"{1 - float(price):.2f}", size) for price, size in side] for side in (asks, bids))
+    return terse(book(bids, asks)), terse(book(other_bids, other_asks, asset=DOWN), **fields)
+
+
+BIDS, ASKS = (("0.40", "5"), ("0.49", "100")), (("0.60", "6"), ("0.51", "100"))
+
+
+def sparing_intake() -> Intake:
+    intake = Intake(window_ns=120 * NS_PER_S, stale_after_ns=10 * NS_PER_S, wants_features=False)
+    for record in (MarketUpdated(at_ns=at(0), market=MARKET), Connected(at_ns=at(0), epoch=1)):
+        intake.apply(record)
+    assert say(intake, terse(book(BIDS, ASKS))).book_state is BookState.CLEAN
+    return intake
+
+
+def levels_of(intake: Intake) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+    assert intake.book is not None
+    return intake.book.levels(Outcome.UP)
+
+
+@pytest.mark.parametrize("look", ["book", "book_state", "unclean_since_ns"])
+def test_level_changes_wait_until_somebody_looks(calls: Calls, look: str) -> None:
+    intake = say(sparing_intake(), level("0.49", "7"), level("0.51", "8", "SELL"), level("0.4", "0"), seconds=2)
+    intake.evict(at(0))
+    assert (calls.settled, intake.messages, intake.silent_since_ns) == (0, 4, at(2))
+    assert intake.coverage.last_event_ns == at(2)
+    for _ in range(2):
+        getattr(intake, look)
+        assert calls.settled == 3
+    assert levels_of(intake) == (((4900, 7_000_000),), ((5100, 8_000_000), (6000, 6_000_000)))
+    assert (intake.book_state, intake.unclean_since_ns, calls.patient) == (BookState.CLEAN, None, 0)
+
+
+def test_features_are_of_the_moment_so_nothing_waits_for_them(calls: Calls) -> None:
+    intake = say(new_intake(), terse(book()), level("0.49", "7"))
+    assert (calls.settled, calls.patient) == (1, 0)
+    assert intake.features.fair.logit_at_end(at(2)) is not None
+
+
+def test_messages_that_need_the_book_settle_it_first(calls: Calls) -> None:
+    crossed = level("0.52", "1", bid="0.5", ask="0.51")
+    intake = say(sparing_intake(), crossed, seconds=2)
+    say(intake, change("0.53", "1", "BUY", "0.53", "0.51"), seconds=3)
+    assert (calls.settled, calls.patient) == (1, 1)
+    assert (intake.book_state, intake.unclean_since_ns) == (BookState.CROSSED, at(2))
+
+
+def test_no_more_than_so_many_changes_wait(calls: Calls) -> None:
+    intake = sparing_intake()
+    texts = [level("0.49", str(size)) for size in range(1, 1101)]
+    intake.frames(at(2), texts[:1023])
+    assert calls.settled == 0
+    intake.frames(at(2), texts[1023:])
+    assert calls.settled == 1024
+    assert levels_of(intake)[0][0] == (4900, 1_100_000_000)
+    assert calls.settled == 1100
+
+
+def test_a_snapshot_overtakes_what_waits(calls: Calls) -> None:
+    intake = say(sparing_intake(), level("0.52", "1", bid="0.5", ask="0.51"), seconds=2)
+    say(intake, terse(book((("0.3", "1"),), (("0.7", "2"),))), seconds=3)
+    assert levels_of(intake) == (((3000, 1_000_000),), ((7000, 2_000_000),))
+    assert (calls.settled, intake.unclean_since_ns, intake.book_state) == (0, None, BookState.CLEAN)
+
+
+def test_what_is_overtaken_unread_has_not_made_the_book_unclean_or_clean(calls: Calls) -> None:
+    crossed = terse(book((("0.6", "1"),), (("0.4", "2"),)))
+    intake = say(sparing_intake(), crossed, level("0.3", "1", bid="0.3"), seconds=2)
+    say(intake, crossed, seconds=3)
+    assert (intake.book_state, intake.unclean_since_ns, calls.settled) == (BookState.CROSSED, at(3), 0)
+    say(intake, terse(book()), crossed, seconds=4)
+    assert (intake.book_state, intake.unclean_since_ns) == (BookState.CROSSED, at(3))
+    assert say(intake, terse(book()), seconds=5).unclean_since_ns is None
+
+
+@pytest.mark.parametrize("waiting", [level("0.49", "7"), terse(book())])
+@pytest.mark.parametrize(
+    "record",
+    [
+        Disconnected(at_ns=at(3), epoch=1, reason="closed"),
+        Connected(at_ns=at(3), epoch=2),
+        MarketUpdated(at_ns=at(3), market=evolve(MARKET, up_asset_id="4" * 77)),
+        Frame(at_ns=at(3), text=tick_size_change("0.001")),
+    ],
+)
+def test_a_lost_book_takes_with_it_what_waits(record: Record, waiting: str) -> None:
+    intake = say(sparing_intake(), waiting, seconds=2)
+    intake.apply(record)
+    assert (intake.book_state, levels_of(intake)) == (BookState.UNSYNCED, ((), ()))
+
+
+def test_statements_of_both_tokens_count_even_if_overtaken() -> None:
+    intake = sparing_intake()
+    for _ in range(15):
+        for text in (book(), book((("0.79", "5"),), (("0.81", "5"),), asset=DOWN)):
+            assert say(intake, terse(text)).book is not None
+    assert intake.book is not None
+    assert intake.book.mirror_sum_off
+    say(intake, *[level("0.49", "7")] * 15, terse(book()))
+    assert not intake.book.mirror_sum_off
+
+
+# --------------------------------------------------------------------------------------------- the books after a trade
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("bids", "asks"), [(BIDS, ASKS), ((), ASKS), (BIDS, ()), ((), ())])
+def test_the_second_book_of_a_trade_is_not_read(calls: Calls, bids: Levels, asks: Levels, order: int) -> None:
+    first, second = both_books(bids, asks)[::order]
+    intake = say(sparing_intake(), level("0.49", "7"), first, seconds=2)
+    expected, calls.read = levels_of(intake), 0
+    say(intake, terse(trade("0.5", tx="0x" + "1" * 64)), second, seconds=3)
+    assert (levels_of(intake), intake.unclean_since_ns) == (expected, None)
+    assert (calls.read, calls.patient, intake.malformed, intake.trades.count) == (0, 0, 0, 1)
+    assert intake.coverage.last_event_ns == at(3)
+
+
+def test_each_of_both_books_states_its_top() -> None:
+    intake = sparing_intake()
+    accused = []
+    for down in [book((("0.79", "5"),), (("0.81", "5"),), asset=DOWN)] * 15 + [book(asset=DOWN)] * 15:
+        for text in (book(), down):
+            say(intake, terse(text))
+            assert intake.book is not None
+            accused.append(intake.book.mirror_sum_off)
+    assert accused.index(True) == 9, "from five samples on"
+    assert accused[9:].index(False) == 36, "until most samples are of the later ones"
+
+
+def test_what_is_overtaken_is_never_read(calls: Calls) -> None:
+    intake = say(sparing_intake(), *both_books(BIDS, ASKS), terse(book()), seconds=2)
+    assert (calls.read, intake.silent_since_ns, intake.coverage.last_event_ns) == (1, at(2), at(2))
+    assert levels_of(intake) == (((4900, 100_000_000),), ((5100, 100_000_000),))
+    assert calls.read == 2
+
+
+BETWEEN: dict[str, Sequence[str | Record]] = {
+    "a level of ours": [level("0.49", "100")],
+    "a stated top": [best_bid_ask("0.49", "0.51")],
+    "a step of the price": [tick_size_change("0.001")],
+    "a new connection": [Disconnected(at_ns=at(2), epoch=1, reason="closed"), Connected(at_ns=at(2), epoch=2)],
+    "a reconnect": [Connected(at_ns=at(2), epoch=2)],
+    "another market": [
+        MarketUpdated(at_ns=at(2), market=evolve(MARKET, up_asset_id="4" * 77)),
+        MarketUpdated(at_ns=at(2), market=MARKET),
+    ],
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_the_second_book_is_read_when_anything_of_the_book_came_between(calls: Calls, between: str) -> None:
+    first, second = both_books(BIDS, ASKS)
+    intake = say(sparing_intake(), first, seconds=2)
+    assert levels_of(intake)
+    for came in BETWEEN[between]:
+        intake.apply(Frame(at_ns=at(2), text=came) if isinstance(came, str) else came)
+    calls.read = 0
+    assert levels_of(say(intake, second, seconds=3))
+    assert calls.read == 1
+    assert levels_of(intake) == levels_of(say(sparing_intake(), first))
+
+
+@pytest.mark.parametrize(
+    ("bids", "asks", "fields"),
+    [
+        pytest.param(BIDS, ASKS, {"timestamp": "1790000100001"}, id="stamp"),
+        pytest.param(BIDS[1:], ASKS, {}, id="length of the bids"),
+        pytest.param(BIDS, (("0.60", "66"), ("0.51", "100")), {}, id="length of the asks"),
+        pytest.param((("0.40", "5"), ("0.48", "100")), ASKS, {}, id="best bid"),
+        pytest.param((("0.40", "5"), ("0.49", "101")), ASKS, {}, id="size of the best bid"),
+        pytest.param(BIDS, (("0.60", "6"), ("0.52", "100")), {}, id="best ask"),
+        pytest.param(BIDS, (("0.60", "6"), ("0.51", "101")), {}, id="size of the best ask"),
+        pytest.param(BIDS, ASKS, {"asset_id": UP}, id="token"),
+        pytest.param(BIDS[::-1], ASKS, {}, id="order"),
+    ],
+)
+def test_the_second_book_is_read_when_it_is_another_one(
+    calls: Calls, bids: Levels, asks: Levels, fields: dict[str, str]
+) -> None:
+    (first, _), (_, second) = both_books(BIDS, ASKS), both_books(bids, asks, **fields)
+    if fields.get("asset_id") == UP:
+        second = terse(book((("0.30", "5"), ("0.49", "100")), ASKS))
+    intake = say(sparing_intake(), first, seconds=2)
+    assert levels_of(intake)
+    calls.read = 0
+    assert levels_of(say(intake, second, seconds=3))
+    assert (calls.read, calls.patient) == (1, 0)
+    assert levels_of(intake) == levels_of(say(sparing_intake(), second))
+
+
+def test_a_book_that_brings_a_price_step_is_taken_patiently(calls: Calls) -> None:
+    first, second = both_books(BIDS, ASKS, tick_size="0.001")
+    intake = say(sparing_intake(), first, second)
+    assert intake.book is not None
+    assert (intake.book.tick, intake.book_state, calls.patient) == (10, BookState.CLEAN, 1)
+
+
+# ------------------------------------------------------------------------------- what the quick way leaves to the other
+
+STRANGER = "3" * 77
+ELSEWHERE = "0x" + "cd" * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign", "malformed"),
+    [
+        pytest.param(level("0.49", "7", market=ELSEWHERE), 1, 0, id="a level of another market"),
+        pytest.param(terse(book(), market=ELSEWHERE), 1, 0, id="a book of another market"),
+        pytest.param(terse(trade("0.5", tx="0x" + "1" * 64), market=ELSEWHERE), 1, 0, id="a trade of another market"),
+        pytest.param(level("0.49", "7").replace(UP, STRANGER), 1, 0, id="half a level of ours"),
+        pytest.param(
+            level("0.49", "7").replace(UP, STRANGER).replace(DOWN, "5"), 2, 0, id="a level of no token of ours"
+        ),
+        pytest.param(terse(book(asset=STRANGER)), 1, 0, id="a book of a token that is not ours"),
+        pytest.param(terse(trade("0.5", asset=STRANGER, tx="0x" + "1" * 64)), 1, 0, id="a trade of such a token"),
+        pytest.param(terse(book(), tick_size="0.003"), 0, 1, id="an impossible step"),
+        pytest.param(terse(book(), asset_id="x"), 0, 1, id="no token"),
+        pytest.param(level("0.49", "7", market="0xg"), 0, 1, id="no market"),
+        pytest.param(level("0.49", "-7"), 0, 1, id="a change to less than nothing"),
+        pytest.param(terse(trade("0.5", "0", tx="0x" + "1" * 64)), 0, 1, id="a trade of nothing"),
+        pytest.param(level("0.49", "7")[:-1], 0, 1, id="a message without its end"),
+    ],
+)
+def test_foreign_and_malformed_messages_are_counted_patiently(
+    calls: Calls, text: str, foreign: int, malformed: int
+) -> None:
+    intake = say(sparing_intake(), level("0.49", "7"), seconds=2)
+    say(intake, text, seconds=3)
+    assert (intake.foreign, intake.malformed, calls.patient) == (foreign, malformed, 1)
+    assert levels_of(intake)[0][0] == (4900, 7_000_000)
+
+
+def test_no_message_is_ours_before_the_market_is_known(calls: Calls) -> None:
+    intake = Intake(window_ns=120 * NS_PER_S, stale_after_ns=10 * NS_PER_S)
+    intake.apply(Connected(at_ns=at(0), epoch=1))
+    say(intake, terse(book()), level("0.49", "7"), terse(trade("0.5", tx="0x" + "1" * 64)))
+    assert (intake.foreign, calls.patient, intake.coverage.last_event_ns) == (3, 3, None)
+
+
+@pytest.mark.parametrize("top", [("0.49", "0.48"), ("0.49", "0.49"), ("0", "0.51"), ("0.49", "1")])
+def test_changes_that_state_no_usable_top_are_taken_patiently(calls: Calls, top: tuple[str, str]) -> None:
+    intake = say(sparing_intake(), level("0.49", "7", bid=top[0], ask=top[1]), seconds=2)
+    assert (calls.patient, calls.settled, intake.malformed) == (1, 0, 0)
+    assert (levels_of(intake)[0][0], intake.unclean_since_ns) == ((4900, 7_000_000), at(2))
+
+
+def test_entries_that_do_not_mirror_each_other_are_taken_patiently(calls: Calls) -> None:
+    message = json.loads(level("0.49", "7"))
+    for number, (name, value) in enumerate(
+        [("price", "0.5"), ("size", "8"), ("side", "BUY"), ("best_bid", "0.48"), ("best_ask", "0.52"), ("asset_id", UP)]
+    ):
+        rows = [message["price_changes"][0], {**message["price_changes"][1], name: value}]
+        intake = say(sparing_intake(), terse(json.dumps({**message, "price_changes": rows})))
+        assert (calls.patient, calls.settled) == (number + 1, 0), name
+        assert intake.malformed == intake.foreign == 0
+
+
+def test_a_patient_text_does_not_lose_what_waits(calls: Calls) -> None:
+    intake = say(sparing_intake(), level("0.49", "7"), "<html>", "PONG", seconds=2)
+    assert calls.settled == 0
+    assert levels_of(intake)[0][0] == (4900, 7_000_000)
+
+
+@pytest.mark.parametrize("levels", [(("1", "5"),), (("0.49", "-5"),), (("0.4", "x"),)])
+def test_a_book_with_malformed_levels_is_counted_when_it_is_read_and_none_is_left(calls: Calls, levels: Levels) -> None:
+    intake = say(sparing_intake(), terse(book(levels)), seconds=2)
+    assert (intake.malformed, calls.patient, intake.malformed) == (1, 1, 1)
+    assert (intake.book_state, intake.unclean_since_ns) == (BookState.UNSYNCED, at(2))
+    assert say(intake, terse(book()), seconds=3).book_state is BookState.CLEAN
+    assert (intake.malformed, intake.unclean_since_ns) == (1, None)
+
+
+@pytest.mark.parametrize("levels", [(("0.49", "5"), ("0.4", "0")), (("0.49000", "5"),)])
+def test_a_book_of_unusual_levels_is_read_patiently(calls: Calls, levels: Levels) -> None:
+    intake = say(sparing_intake(), terse(book(levels)), seconds=2)
+    assert levels_of(intake)[0] == ((4900, 5_000_000),)
+    assert (intake.malformed, calls.patient) == (0, 1)
+
+
+def test_what_another_market_s_tokens_left_uncounted_is_counted() -> None:
+    intake = say(sparing_intake(), terse(book((("1", "5"),))), seconds=2)
+    intake.apply(MarketUpdated(at_ns=at(3), market=evolve(MARKET, up_asset_id="4" * 77)))
+    assert (intake.malformed, intake.unclean_since_ns) == (1, at(2))

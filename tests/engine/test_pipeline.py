@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.envelope import envelope_line
 from engine.errors import RecordError
@@ -16,6 +19,7 @@ from engine.records import Connected, Disconnected, Followed, Frame, LookupFaile
 from engine.scoring import Scores, build_scorer
 from engine.settings import ScoringSettings
 from engine.signals import BookState, Components, FeedState, MarketSignals, SignalType
+from engine.units import to_ns
 from tests.engine.wire_texts import (
     CONDITION_ID,
     DOWN,
@@ -377,3 +381,211 @@ def test_the_neutral_signal_knows_what_the_seat_knows():
     assert (signal.condition_id, signal.yes_asset_id, signal.no_asset_id) == (CONDITION_ID, UP, DOWN)
     assert (signal.window.start_ns, signal.window.coverage) == (at(-110), 0.0)
     assert signal.market.seconds_to_close == 290.0
+
+
+# ---------------------------------------------------------------------------------------------- a whole wake-up at once
+
+
+def terse(text: str) -> str:
+    """A message as the venue spells it, without a space."""
+    return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def terse_change(price: str, size: str, bid: str, ask: str) -> str:
+    message = json.loads(change(price, size, "BUY", bid, ask))
+    message["price_changes"] = [{**row, "hash": "5f" * 20} for row in message["price_changes"]]
+    return terse(json.dumps(message))
+
+
+TEXTS = (
+    *(terse(book()), terse(book(asset=DOWN)), terse(book((("0.4", "5"), ("0.55", "20")), (("0.57", "6"),)))),
+    *(terse_change("0.49", "7", "0.49", "0.51"), terse_change("0.5", "3", "0.5", "0.51")),
+    *(terse_change("0.5", "0", "0.49", "0.51"), terse_change("0.52", "9", "0.52", "0.51")),
+    *(terse(trade("0.5", "12", tx="0x" + digit * 64)) for digit in "12"),
+    *(trade("0.47", "1500", side="SELL"), trade("0.6", asset=DOWN), change("0.48", "8", "BUY", "0.5", "0.51")),
+    *(tick_size_change("0.001"), tick_size_change("0.01"), "PONG", "<html>", "[]", f"[{book()},{trade('0.5')}]"),
+    terse(book()).replace(CONDITION_ID, "0x" + "cd" * 32),
+)
+CROSSED, MALFORMED = terse(book((("0.52", "1"),))), terse(book((("1", "1"),)))
+OTHERS = (*TEXTS, CROSSED, MALFORMED)
+texts = st.lists(st.sampled_from(OTHERS), max_size=6)
+pauses = st.sampled_from([0.0, 0.01, 0.4, 1.0, 2.6, 5.0, 12.0])
+
+
+def told(act: Callable[[], list[MarketSignals]]) -> list[str]:
+    """The signals that came of it, or the complaint."""
+    try:
+        return [envelope_line(signal) for signal in act()]
+    except RecordError as error:
+        return [str(error)]
+
+
+def one_by_one(pipeline: MarketPipeline, at_ns: int, texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in told(lambda text=text: pipeline.receive(Frame(at_ns=at_ns, text=text)))]
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(pauses, texts), max_size=12),
+    st.sampled_from(["seed", "corrected-imbalance"]),
+    st.none() | st.integers(0, 11),
+)
+def test_texts_of_one_wake_up_are_as_one_record_each(
+    script: list[tuple[float, list[str]]], preset: str, lost_at: int | None
+) -> None:
+    at_once, apart = new_pipeline(preset=preset), new_pipeline(preset=preset)
+    for pipeline in (at_once, apart):
+        feed(pipeline, begun())
+    now_ns = at(0)
+    for number, (pause, batch) in enumerate(script):
+        now_ns += to_ns(pause)
+        if number == lost_at:
+            gone = [Disconnected(at_ns=now_ns, epoch=1, reason="closed"), Connected(at_ns=now_ns, epoch=2)]
+            assert [*map(envelope_line, feed(at_once, gone))] == [*map(envelope_line, feed(apart, gone))]
+        if batch:
+            assert told(lambda: at_once.frames(now_ns, batch)) == one_by_one(apart, now_ns, batch)  # noqa: B023
+        assert at_once.next_deadline() == apart.next_deadline()
+    assert told(lambda: at_once.advance(now_ns + to_ns(20))) == told(lambda: apart.advance(now_ns + to_ns(20)))
+
+
+Look = Callable[[MarketPipeline, int], object]
+
+LOOKS: dict[str, Look] = {
+    "evaluate": MarketPipeline.evaluate,
+    "score": MarketPipeline.score,
+    "unclean": lambda pipeline, _: pipeline.unclean_since_ns,
+    "book": lambda pipeline, _: pipeline.intake.book,
+    "malformed": lambda pipeline, _: pipeline.intake.malformed,
+}
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(pauses, st.sampled_from(TEXTS), st.none() | st.sampled_from(sorted(LOOKS))), max_size=40),
+    st.sampled_from(["seed", "corrected-imbalance"]),
+)
+def test_nobody_s_look_changes_a_later_signal(script: list[tuple[float, str, str | None]], preset: str) -> None:
+    looked_at, left_alone = new_pipeline(preset=preset), new_pipeline(preset=preset)
+    for pipeline in (looked_at, left_alone):
+        feed(pipeline, begun())
+    now_ns = at(0)
+    for pause, text, look in script:
+        now_ns += to_ns(pause)
+        record = Frame(at_ns=now_ns, text=text)
+        assert feed(looked_at, [record]) == feed(left_alone, [record])
+        if look is not None:
+            LOOKS[look](looked_at, now_ns)
+    assert looked_at.unclean_since_ns == left_alone.unclean_since_ns
+    assert looked_at.advance(now_ns + to_ns(5)) == left_alone.advance(now_ns + to_ns(5))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param([MALFORMED, terse(book())], id="malformed books"),
+        pytest.param([CROSSED, CROSSED], id="crossed books"),
+        pytest.param(
+            [terse(book()), terse(book((("0.79", "5"),), (("0.81", "5"),), asset=DOWN))] * 20, id="no mirrors"
+        ),
+    ],
+)
+@pytest.mark.xfail(strict=True, reason="what is overtaken before anybody looks is neither judged nor counted")
+def test_nobody_s_look_at_such_books_changes_a_later_signal(texts: list[str]) -> None:
+    looked_at, left_alone = new_pipeline(), new_pipeline()
+    for pipeline in (looked_at, left_alone):
+        feed(pipeline, begun())
+    for number, text in enumerate(texts):
+        for pipeline in (looked_at, left_alone):
+            feed(pipeline, [Frame(at_ns=at(0.1 * number), text=text)])
+        looked_at.evaluate(at(0.1 * number))
+    assert looked_at.unclean_since_ns == left_alone.unclean_since_ns
+    assert looked_at.advance(at(5)) == left_alone.advance(at(5))
+
+
+def test_deadlines_up_to_a_wake_up_come_before_its_texts():
+    pipeline = new_pipeline()
+    feed(pipeline, begun())
+    assert pipeline.frames(at(4.9), [terse(trade("0.5")), trade("0.51")]) == []
+    signals = pipeline.frames(at(10), [trade("0.52"), trade("0.53")])
+    assert [(signal.as_of_ns, signal.window.trades) for signal in signals] == [(at(5), 2), (at(10), 2)]
+    assert pipeline.advance(at(15))[0].window.trades == 4
+
+
+def test_a_wake_up_without_texts_still_moves_the_clock():
+    pipeline = new_pipeline()
+    feed(pipeline, begun())
+    assert [signal.as_of_ns for signal in pipeline.frames(at(5), [])] == [at(5)]
+    with pytest.raises(RecordError, match="in the past"):
+        pipeline.frames(at(4), [])
+
+
+@pytest.mark.parametrize("early", [at(0), at(2) - 1])
+def test_texts_of_the_past_are_refused_and_leave_nothing(early: int):
+    pipeline = new_pipeline()
+    feed(pipeline, [*begun(), Frame(at_ns=at(2), text=trade("0.5"))])
+    with pytest.raises(RecordError, match=f"{at(2) - early} ns in the past"):
+        pipeline.frames(early, [trade("0.51")])
+    assert (pipeline.intake.messages, pipeline.intake.trades.count) == (2, 1)
+    assert pipeline.frames(at(2), [trade("0.51")]) == []
+    pipeline.advance(at(3))
+    with pytest.raises(RecordError, match="in the past"):
+        pipeline.frames(at(3) - 1, [trade("0.52")])
+
+
+def test_no_texts_follow_the_end():
+    pipeline = new_pipeline()
+    feed(pipeline, [*begun(), Unfollowed(at_ns=at(2))])
+    for at_ns in (at(2), at(9)):
+        with pytest.raises(RecordError, match="after the end"):
+            pipeline.frames(at_ns, [trade("0.5")])
+    assert pipeline.intake.messages == 1
+
+
+def test_a_signal_sees_what_came_before_it_though_nobody_looked():
+    pipeline = new_pipeline()
+    feed(pipeline, begun())
+    pipeline.frames(at(1), [terse_change("0.5", "3", "0.5", "0.51"), terse_change("0.495", "3", "0.5", "0.51")])
+    [signal] = pipeline.advance(at(5))
+    assert (signal.market.best_bid, signal.quality.book_state) == (0.5, BookState.CLEAN)
+    pipeline.frames(at(6), [terse_change("0.52", "3", "0.52", "0.53")])
+    assert pipeline.unclean_since_ns == at(6)
+    assert pipeline.evaluate(at(7)).quality.book_state is BookState.CROSSED
+
+
+# ---------------------------------------------------------------------------------------------------- the score alone
+
+
+def traded() -> list[Record]:
+    sides = ("BUY", "SELL", "BUY")
+    messages = [trade(f"0.{50 + n}", str(400 * n + 1), side=sides[n % 3], at_ns=at(n)) for n in range(1, 9)]
+    records = [Frame(at_ns=at(1.5 * n), text=text) for n, text in enumerate(messages, 1)]
+    return [*begun(), *records, Frame(at_ns=at(13), text=terse_change("0.5", "3000", "0.5", "0.51"))]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_score_alone_is_the_signal_s_and_changes_none(preset: str):
+    asked, left_alone = new_pipeline(preset=preset), new_pipeline(preset=preset)
+    scored = 0
+    for record in traded():
+        assert feed(asked, [record]) == feed(left_alone, [record])
+        for as_of_ns in (record.at_ns, record.at_ns + 7):
+            scores, signal = asked.score(as_of_ns), left_alone.evaluate(as_of_ns)
+            if signal.reason is None:
+                scored += bool(signal.score)
+                assert (scores.score, scores.confidence) == (signal.score, signal.confidence)
+                assert (scores.components, scores.confidence_seed) == (signal.components, signal.confidence_seed)
+    assert scored > 10
+    untouched = new_pipeline(preset=preset)
+    feed(untouched, traded())
+    later = [pipeline.advance(at(200)) for pipeline in (asked, left_alone, untouched)]
+    assert later[0] == later[1] == later[2]
+    assert [*map(envelope_line, later[0])] == [*map(envelope_line, later[2])]
+
+
+def test_the_score_alone_is_not_refused():
+    pipeline = new_pipeline()
+    feed(pipeline, [*begun(), Frame(at_ns=at(1), text=trade("0.5", "100")), Frame(at_ns=at(2), text=trade("0.55"))])
+    feed(pipeline, [Frame(at_ns=at(3), text=resolved())])
+    assert pipeline.evaluate(at(4)).signal_type is SignalType.MARKET_CLOSED
+    assert pipeline.score(at(4)).score > 0
+    assert pipeline.next_deadline() == at(5)
