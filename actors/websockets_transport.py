@@ -57,7 +57,7 @@ class WebsocketsTransport:
         self._message_frames = message_frames
         self._frames = 0
         self._parts: list[bytes | bytearray | memoryview] = []
-        self._fragmented = Opcode.TEXT
+        self._fragmented, self._unfinished = Opcode.TEXT, False
         self._verdict: FeedFault | None = None
         self._sending = trio.Lock()
 
@@ -124,7 +124,7 @@ class WebsocketsTransport:
         else:
             protocol.receive_eof()
         texts = self._texts_in(cast("list[Frame]", protocol.events_received()))
-        if not protocol.reader.buffer and protocol.current_size is None:
+        if not protocol.reader.buffer and not self._unfinished:
             self.began = None
         elif texts or self.began is None:
             self.began = trio.current_time()
@@ -165,6 +165,7 @@ class WebsocketsTransport:
             self._fragmented = frame.opcode
         if self._fragmented is Opcode.TEXT:
             self._parts.append(frame.data)
+        self._unfinished = not frame.fin
         if frame.fin:
             self._frames = 0
             if self._fragmented is Opcode.TEXT:

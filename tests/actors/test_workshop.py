@@ -31,6 +31,7 @@ async def test_a_preset_or_option_that_does_not_exist_is_told_at_once(autojump_c
             workshop(Settings(scoring=scoring))
 
 
+@pytest.mark.usefixtures("shipped_transport")
 async def test_a_transport_that_is_not_installed_is_told_at_once(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def test_the_example_is_the_defaults_and_the_followed_series(tmp_path: Path) -> 
     assert load_settings([file]).settings == expected
 
 
+@pytest.mark.usefixtures("shipped_transport")
 def test_the_shipped_file_is_the_example() -> None:
     assert SHIPPED.read_text(encoding="utf-8") == example_text()
 
