@@ -355,6 +355,19 @@ def test_silence_is_told_by_events_of_this_market_alone():
     assert pipeline.silent_since_ns == at(20)
 
 
+def test_how_the_feed_stands_may_be_asked_without_a_signal():
+    pipeline = new_pipeline()
+    states = [pipeline.feed_state(at(0))]
+    for record in begun()[1:]:
+        feed(pipeline, [record])
+        states.append(pipeline.feed_state(at(1)))
+    states += [pipeline.feed_state(at(11)), pipeline.feed_state(END_NS)]
+    assert states == [
+        *(FeedState.CONNECTING, FeedState.CONNECTING, FeedState.SUBSCRIBED, FeedState.LIVE),
+        *(FeedState.STALE, FeedState.CLOSED),
+    ]
+
+
 def test_a_one_sided_book_has_no_mid():
     pipeline = new_pipeline()
     feed(pipeline, [*begun(), Frame(at_ns=at(1), text=book((), (("0.01", "5"),)))])

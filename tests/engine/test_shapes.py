@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from engine.events import LevelChange
 from engine.markets import Side
 from engine.shapes import (
+    MAX_FRAME_BYTES,
+    MAX_TEXT_BYTES,
     ROW_SHAPES,
     SHAPES,
     BestBidAskShape,
@@ -19,6 +21,8 @@ from engine.shapes import (
     TickSizeChangeShape,
     asset_id,
     condition_id,
+    may_hold_long_text,
+    price_step,
     venue_ms,
 )
 from engine.units import MAX_SHARES, SIZE_SCALE, size_text
@@ -134,6 +138,46 @@ def test_sizes_outside_0_and_a_billion_are_refused(shape: type[msgspec.Struct], 
 def test_a_trade_of_nothing_is_refused(size: float) -> None:
     with pytest.raises(ValueError, match="trade of nothing"):
         trade(size=size).event()
+
+
+@given(st.integers(1, 9999))
+def test_a_price_step_is_a_price_that_divides_1(ticks: int) -> None:
+    text = f"{ticks / 10_000:.4f}"
+    if 10_000 % ticks:
+        with pytest.raises(ValueError, match="not a price step"):
+            price_step(text)
+    else:
+        assert price_step(text) == price_step(text.rstrip("0")) == ticks
+
+
+# ---------------------------------------------------------------------------------------------------------- long texts
+
+runs = st.lists(st.integers(0, 60) | st.integers(MAX_TEXT_BYTES - 2, MAX_TEXT_BYTES + 2), max_size=12)
+
+
+@given(runs)
+def test_a_text_that_is_too_long_is_never_missed_and_short_ones_are_never_blamed(lengths: list[int]) -> None:
+    frame = '"'.join(["x" * length for length in lengths])
+    longest = max(lengths, default=0)
+    if longest > 2 * MAX_TEXT_BYTES or any(length > MAX_TEXT_BYTES for length in lengths[1:-1]):
+        assert may_hold_long_text(frame)
+    if longest < MAX_TEXT_BYTES:
+        assert not may_hold_long_text(frame)
+
+
+@pytest.mark.parametrize(
+    "before", [0, 1, 63, MAX_TEXT_BYTES - 1, MAX_TEXT_BYTES, MAX_TEXT_BYTES + 1, 3 * MAX_TEXT_BYTES]
+)
+@pytest.mark.parametrize("length", [0, MAX_TEXT_BYTES, MAX_TEXT_BYTES + 1, 5 * MAX_TEXT_BYTES])
+def test_a_text_is_too_long_wherever_it_stands(before: int, length: int) -> None:
+    frame = '""' * (before // 2) + '"' + "x" * length + '"' + '""' * 100
+    assert may_hold_long_text(frame) == (length > MAX_TEXT_BYTES)
+
+
+def test_escapes_and_long_frames_may_hide_anything() -> None:
+    assert may_hold_long_text("\\")
+    assert not may_hold_long_text('"' * MAX_FRAME_BYTES)
+    assert may_hold_long_text('"' * (MAX_FRAME_BYTES + 1))
 
 
 # -------------------------------------------------------------------------------------------------------------- events
