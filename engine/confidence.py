@@ -46,12 +46,14 @@ def corrected_confidence(*, coverage: float, age_s: float | None, orders: int, s
     number = max(orders, 0)
     return (
         _share(coverage)
-        * _share(1.0 - max(age_s, 0.0) / STALE_AGE_S)
+        * _share(1.0 - age_s / STALE_AGE_S)
         * (number / (number + HALF_ORDERS))
-        * _share(1.0 - max(spread, 0.0) / WIDE_SPREAD)
+        * _share(1.0 - spread / WIDE_SPREAD)
     )
 
 
 def _share(value: float) -> float:
-    # max() keeps its first argument against NaN, so NaN becomes 0.
-    return min(max(0.0, value), 1.0)
+    # NaN compares with nothing and becomes 0, as does -0.0.
+    if 0.0 < value <= 1.0:
+        return value
+    return 1.0 if value > 1.0 else 0.0

@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
 from attrs import field, frozen
 from attrs.validators import and_, ge, in_, instance_of, le, optional
 
-from engine.orders import LARGE_UNITS, FlowWeight
+from engine.orders import FlowWeight
 from engine.signals import Components
 from engine.units import SIZE_SCALE
-from engine.whales import WhaleUnit
+from engine.whales import LARGE_UNITS, WhaleUnit
 
 KAPPA: Final = math.log(11 / 9)
 """Logit distance from .50 to .55, which is full scale."""
@@ -25,6 +26,8 @@ _DIGITS: Final = 12
 
 COMPONENTS: Final = ("momentum", "volume_flow", "whale", "imbalance")
 """Names of the components in the order in which they are summed."""
+
+_parts: Final = attrgetter(*COMPONENTS)
 
 
 class MomentumScale(StrEnum):
@@ -93,11 +96,14 @@ def whale(up: int, down: int, shrinkage: float) -> float | None:
 
 def combine(components: Components, weights: Mapping[str, float]) -> float | None:
     """``Σ w·v / Σ w`` over the components that are present and have a weight (2.8); ``None`` when there is none."""
-    valued = ((weights.get(name, 0.0), getattr(components, name)) for name in COMPONENTS)
-    present = [(weight, value) for weight, value in valued if weight > 0 and value is not None]
-    if not present:
-        return None
-    return _clip(sum(weight * value for weight, value in present) / sum(weight for weight, _ in present))
+    products: list[float] = []
+    present: list[float] = []
+    for name, value in zip(COMPONENTS, _parts(components), strict=True):
+        weight = weights.get(name, 0.0)
+        if weight > 0 and value is not None:
+            products.append(weight * value)
+            present.append(weight)
+    return _clip(sum(products) / sum(present)) if present else None
 
 
 def _clip(value: float) -> float:

@@ -18,12 +18,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from engine.units import NS_PER_MS, SIZE_SCALE, to_seconds
+from engine.units import NS_PER_MS, to_seconds
 
 BURST_NS: Final = 50 * NS_PER_MS
-
-LARGE_UNITS: Final = 1_000 * SIZE_SCALE
-"""Orders from this size on are kept at hand; nothing smaller can be a whale."""
 
 
 class FlowWeight(StrEnum):
@@ -72,14 +69,13 @@ class Tally(Struct):
 class Orders:
     """The taker orders of a window of ``window_ns``, oldest first."""
 
-    __slots__ = ("_joinable", "_orders", "_tallies", "_window_ns", "large")
+    __slots__ = ("_joinable", "_orders", "_tallies", "_window_ns")
 
     def __init__(self, *, window_ns: int) -> None:
         self._window_ns = window_ns
         self._orders: deque[TakerOrder] = deque()
         self._joinable: dict[tuple[str | int, int], TakerOrder] = {}
         self._tallies = {direction: Tally() for direction in (+1, 0, -1)}
-        self.large: list[TakerOrder] = []
 
     def add(
         self,
@@ -91,29 +87,29 @@ class Orders:
         price: int,
         yes_price: int,
         transaction_hash: str | None,
-    ) -> None:
-        """Add one fill received at ``at_ns``, not before the last one; prices in ticks, ``units`` in micro-shares."""
+    ) -> TakerOrder:
+        """Add one fill received at ``at_ns``, not before the last one; the order that it is of, with it.
+
+        Prices in ticks, ``units`` in micro-shares.
+        """
         order = self._order_of(at_ns, event_ns, direction, transaction_hash)
-        was_large = order.units >= LARGE_UNITS
         order.event_ns = min(order.event_ns, event_ns)
+        paid = price * units
         order.units += units
-        order.paid += price * units
+        order.paid += paid
         order.up_notional += yes_price * units
         tally = self._tallies[direction]
         tally.units += units
-        tally.paid += price * units
-        if order.units >= LARGE_UNITS and not was_large:
-            self.large.append(order)
+        tally.paid += paid
+        return order
 
     def evict(self, start_ns: int) -> list[TakerOrder]:
         """Drop the orders first received before ``start_ns`` and return them, oldest first."""
-        dropped = []
-        while self._orders and self._orders[0].at_ns < start_ns:
-            order = self._orders.popleft()
+        orders, dropped = self._orders, []
+        while orders and orders[0].at_ns < start_ns:
+            order = orders.popleft()
             self._forget(order)
             dropped.append(order)
-        if any(order.units >= LARGE_UNITS for order in dropped):
-            self.large = [order for order in self.large if order.at_ns >= start_ns]
         return dropped
 
     def tally(self, direction: int) -> Tally:

@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
-from heapq import nlargest
+from bisect import bisect_left, insort
 from typing import Final
 
 from engine.units import NS_PER_S, PRICE_SCALE
@@ -34,7 +33,9 @@ LATENESS_NS: Final = NS_PER_S
 """How long after the first received trade one that happened before it may still arrive."""
 
 _COMPACT_AFTER: Final = 512
-_UNDEFINED: Final = math.nan
+
+NO_TOP: Final = (0, 0, 0, 0)
+"""In place of bid, ask and their sizes when there is no valid quote."""
 
 _Print = tuple[int, int, int]
 """``(receipt ns, venue's time ns, YES-equivalent price in ticks)``."""
@@ -45,13 +46,13 @@ def logit(up: int, down: int) -> float:
     return math.log(up / down) if up <= down else -math.log(down / up)
 
 
-def quote_logit(bid: int, ask: int, bid_size: int, ask_size: int) -> float:
+def quote_logit(bid: int, ask: int, bid_size: int, ask_size: int) -> float | None:
     """Logit of the micro-price ``(Q_b·a + Q_a·b)/(Q_b + Q_a)``, or of the mid when a size is unknown (0).
 
-    Prices are ticks with 0 < bid < ask < ``PRICE_SCALE``; NaN when they are more than ``WIDE_TICKS`` apart.
+    Prices are ticks with 0 < bid < ask < ``PRICE_SCALE``; ``None`` when they are more than ``WIDE_TICKS`` apart.
     """
     if ask - bid > WIDE_TICKS:
-        return _UNDEFINED
+        return None
     if bid_size <= 0 or ask_size <= 0:
         bid_size = ask_size = 1
     up = bid_size * ask + ask_size * bid
@@ -66,67 +67,76 @@ def median_logit(prices: list[int]) -> float:
 
 
 class _QuoteSteps:
-    """The quotes' logit as a step function of time, NaN where undefined.
+    """The quotes' logit as a step function of time, ``None`` where undefined.
 
     Equal values stated again within ``START_AGE_NS`` are one step, from its first statement to its last. So at any
-    instant inside a step the last statement is younger than that.
+    instant inside a step the last statement is younger than that. The last step goes on: when it was stated last is
+    given with every question.
     """
 
     __slots__ = ("_ends", "_head", "_starts", "_values")
 
     def __init__(self) -> None:
         self._starts = array("q")
+        # The end of each step at the place of the next one, where it becomes known.
         self._ends = array("q")
-        self._values = array("d")
+        self._values: list[float | None] = []
         self._head = 0
 
-    def put(self, at_ns: int, value: float) -> None:
-        if self._values:
-            same = _defined(value) == _defined(self._values[-1])
-            if same and at_ns - self._ends[-1] <= START_AGE_NS:
-                self._ends[-1] = at_ns
-                return
+    def begin(self, at_ns: int, value: float | None, stated_ns: int) -> None:
+        """A step begins, the one before it was stated last at ``stated_ns``."""
         self._starts.append(at_ns)
-        self._ends.append(at_ns)
+        self._ends.append(stated_ns)
         self._values.append(value)
 
-    def before(self, at_ns: int) -> float | None:
+    def before(self, at_ns: int, stated_ns: int) -> float | None:
         """The value as of ``at_ns``, from statements strictly before it that are not too old."""
-        index = bisect_left(self._starts, at_ns, lo=self._head) - 1
-        if index < self._head or at_ns - self._ends[index] > START_AGE_NS:
+        index = self._since(at_ns) - 1
+        if index < self._head:
             return None
-        return _defined(self._values[index])
+        end_ns = self._ends[index + 1] if index + 1 < len(self._ends) else stated_ns
+        return self._values[index] if at_ns - end_ns <= START_AGE_NS else None
 
     def first_since(self, at_ns: int) -> tuple[int, float] | None:
         """Time and value of the first defined step that begins at or after ``at_ns``."""
-        for index in range(bisect_left(self._starts, at_ns, lo=self._head), len(self._starts)):
-            value = _defined(self._values[index])
+        for index in range(self._since(at_ns), len(self._starts)):
+            value = self._values[index]
             if value is not None:
                 return self._starts[index], value
         return None
 
     def evict(self, start_ns: int) -> None:
         """Keep the step that holds just before ``start_ns`` and everything after it."""
-        starts = self._starts
-        while self._head + 1 < len(starts) and starts[self._head + 1] < start_ns:
-            self._head += 1
-        if self._head > _COMPACT_AFTER and 2 * self._head > len(starts):
-            for column in (self._starts, self._ends, self._values):
-                del column[: self._head]
-            self._head = 0
+        head, starts = self._head, self._starts
+        while head + 1 < len(starts) and starts[head + 1] < start_ns:
+            head += 1
+        if head > _COMPACT_AFTER and 2 * head > len(starts):
+            del starts[:head], self._ends[:head], self._values[:head]
+            head = 0
+        self._head = head
+
+    def _since(self, at_ns: int) -> int:
+        """Place of the first step that begins at or after ``at_ns``: after the head, where the window starts then."""
+        starts, after = self._starts, self._head + 1
+        if after <= len(starts) and starts[after - 1] < at_ns and (after == len(starts) or at_ns <= starts[after]):
+            return after
+        return bisect_left(starts, at_ns, lo=self._head)
 
 
 class _RecentPrints:
     """Trades of the window and of the ``TRADE_AGE_NS`` before it, in the order of receipt."""
 
-    __slots__ = ("_head", "_prints")
+    __slots__ = ("_head", "_lead_ns", "_prints")
 
     def __init__(self) -> None:
         self._prints: list[_Print] = []
         self._head = 0
+        # The most by which the venue's time was ever later than the receipt; as a rule it is earlier.
+        self._lead_ns = -TRADE_AGE_NS
 
     def put(self, at_ns: int, event_ns: int, yes_price: int) -> None:
         self._prints.append((at_ns, event_ns, yes_price))
+        self._lead_ns = max(self._lead_ns, event_ns - at_ns)
 
     def median(self, at_ns: int, *, stop: int | None = None) -> float | None:
         """Of the last trades, by the venue's time, not older than ``TRADE_AGE_NS`` at ``at_ns``.
@@ -134,30 +144,48 @@ class _RecentPrints:
         All that happened at the same time as the last of them count too: to choose among them by price would favour a
         side, by arrival chance.
         """
-        recent = self._prints[self._index(at_ns - TRADE_AGE_NS) : stop]
-        stamps = nlargest(MEDIAN_TRADES, (event_ns for _, event_ns, _ in recent))
-        prices = [price for _, event_ns, price in recent if event_ns >= stamps[-1]]
+        prints, oldest_ns, lead_ns = self._prints, at_ns - TRADE_AGE_NS, self._lead_ns
+        if stop is None:
+            stop = len(prints)
+        index = stop
+        stamps: list[int] = []
+        while index > self._head:
+            received_ns, event_ns, _ = prints[index - 1]
+            full = len(stamps) == MEDIAN_TRADES
+            if received_ns < oldest_ns or (full and received_ns + lead_ns < stamps[0]):
+                break
+            index -= 1
+            insort(stamps, event_ns)
+            del stamps[:-MEDIAN_TRADES]
+        prices = [price for _, event_ns, price in prints[index:stop] if event_ns >= stamps[0]]
         return median_logit(prices) if prices else None
 
     def median_before(self, at_ns: int) -> float | None:
         """The same from trades received strictly before ``at_ns``."""
+        if self._head == len(self._prints) or self._prints[self._head][0] >= at_ns:
+            return None
         return self.median(at_ns, stop=self._index(at_ns))
 
-    def first_since(self, at_ns: int) -> tuple[int, float] | None:
-        """Time of the first receipt at or after ``at_ns``, and the median logit of the trades that happened first."""
-        index = self._index(at_ns)
-        if index == len(self._prints):
+    def first_since(self, at_ns: int, until_ns: int | None) -> float | None:
+        """The median logit of the trades that happened first, of those received first at or after ``at_ns``.
+
+        ``None`` unless there is one received before ``until_ns``.
+        """
+        index, prints = self._index(at_ns), self._prints
+        if index == len(prints) or (until_ns is not None and prints[index][0] >= until_ns):
             return None
-        first_ns = self._prints[index][0]
-        candidates = self._prints[index : self._index(first_ns + LATENESS_NS + 1)]
+        candidates = prints[index : self._index(prints[index][0] + LATENESS_NS + 1)]
         earliest_ns = min(event_ns for _, event_ns, _ in candidates)
-        return first_ns, median_logit([price for _, event_ns, price in candidates if event_ns == earliest_ns])
+        return median_logit([price for _, event_ns, price in candidates if event_ns == earliest_ns])
 
     def evict(self, start_ns: int) -> None:
-        self._head = self._index(start_ns - TRADE_AGE_NS)
-        if self._head > _COMPACT_AFTER and 2 * self._head > len(self._prints):
-            del self._prints[: self._head]
-            self._head = 0
+        head, prints, oldest_ns = self._head, self._prints, start_ns - TRADE_AGE_NS
+        while head < len(prints) and prints[head][0] < oldest_ns:
+            head += 1
+        if head > _COMPACT_AFTER and 2 * head > len(prints):
+            del prints[:head]
+            head = 0
+        self._head = head
 
     def _index(self, at_ns: int) -> int:
         return bisect_left(self._prints, (at_ns,), lo=self._head)
@@ -170,33 +198,37 @@ class FairPrice:
     is clipped to that of half a tick, the finest tick the market has had.
     """
 
-    __slots__ = ("_prints", "_quoted_ns", "_spread", "_steps", "_top", "_value", "tick")
+    __slots__ = ("_limit", "_prints", "_steps", "_value", "quoted_ns", "tick", "top")
 
     def __init__(self, *, tick: int) -> None:
         self.tick = tick
+        self._limit = _largest_logit(tick)
         self._steps = _QuoteSteps()
         self._prints = _RecentPrints()
-        self._top = (0, 0, 0, 0)
-        self._value = _UNDEFINED
-        self._spread: int | None = None
-        self._quoted_ns = 0
+        self._value: float | None = None
+        self.top = NO_TOP
+        self.quoted_ns = 0
 
     def quote(self, at_ns: int, bid: int, ask: int, bid_size: int, ask_size: int) -> float | None:
         """State the best bid and ask of Up, ticks and micro-shares (0: unknown); the logit, ``None`` if undefined."""
         top = (bid, ask, bid_size, ask_size)
-        if not 0 < bid < ask < PRICE_SCALE:
-            self.no_quote(at_ns)
-        else:
-            if top != self._top:
-                self._top, self._value, self._spread = top, quote_logit(*top), ask - bid
-            self._quoted_ns = at_ns
-            self._steps.put(at_ns, self._value)
-        return _defined(self._value)
+        value = self._value
+        if top != self.top:
+            if not 0 < bid < ask < PRICE_SCALE:
+                self.no_quote(at_ns)
+                return None
+            self.top, value = top, quote_logit(bid, ask, bid_size, ask_size)
+        if value != self._value or (value is not None and at_ns - self.quoted_ns > START_AGE_NS):
+            self._steps.begin(at_ns, value, self.quoted_ns)
+            self._value = value
+        self.quoted_ns = at_ns
+        return value
 
     def no_quote(self, at_ns: int) -> None:
         """From now on there is no valid quote."""
-        self._top, self._value, self._spread = (0, 0, 0, 0), _UNDEFINED, None
-        self._steps.put(at_ns, _UNDEFINED)
+        if self._value is not None:
+            self._steps.begin(at_ns, None, self.quoted_ns)
+        self.top, self._value = NO_TOP, None
 
     def trade(self, at_ns: int, event_ns: int, yes_price: int) -> None:
         """A trade received at ``at_ns`` that happened at ``event_ns`` by the venue's clock, at ``yes_price`` ticks."""
@@ -205,6 +237,7 @@ class FairPrice:
     def tick_size(self, tick: int) -> None:
         """The market's price step became ``tick``."""
         self.tick = min(self.tick, tick)
+        self._limit = _largest_logit(self.tick)
 
     def evict(self, start_ns: int) -> None:
         """Forget what no window from ``start_ns`` on can need."""
@@ -213,32 +246,35 @@ class FairPrice:
 
     def logit_at_end(self, end_ns: int) -> float | None:
         """Logit at the end of the window, where nothing was received later; ``None`` if undefined."""
-        value = _defined(self._value) if end_ns - self._quoted_ns <= QUOTE_AGE_NS else None
-        return self._clipped(self._prints.median(end_ns) if value is None else value)
+        value = self._value
+        if value is None or end_ns - self.quoted_ns > QUOTE_AGE_NS:
+            value = self._prints.median(end_ns)
+        return self._clipped(value)
 
     def logit_at_start(self, start_ns: int) -> float | None:
         """Logit as of the start, from before it if young enough, else the first one in the window, else ``None``."""
-        value = self._steps.before(start_ns)
+        value = self._steps.before(start_ns, self.quoted_ns)
         if value is None:
             value = self._prints.median_before(start_ns)
-        if value is None:
-            found = (self._steps.first_since(start_ns), self._prints.first_since(start_ns))
-            first = min((each for each in found if each is not None), key=lambda each: each[0], default=None)
-            value = None if first is None else first[1]
-        return self._clipped(value)
+        return self._clipped(self._first_since(start_ns) if value is None else value)
+
+    def _first_since(self, start_ns: int) -> float | None:
+        """Of a quote and a trade, what came first; a quote if both came at once."""
+        quote = self._steps.first_since(start_ns)
+        if quote is None:
+            return self._prints.first_since(start_ns, None)
+        trade = self._prints.first_since(start_ns, quote[0])
+        return quote[1] if trade is None else trade
 
     def spread(self, end_ns: int) -> float | None:
         """Ask − bid in USDC per share, ``None`` without a valid quote that is young enough."""
-        if self._spread is None or end_ns - self._quoted_ns > QUOTE_AGE_NS:
-            return None
-        return self._spread / PRICE_SCALE
+        bid, ask, _, _ = self.top
+        return (ask - bid) / PRICE_SCALE if bid and end_ns - self.quoted_ns <= QUOTE_AGE_NS else None
 
     def _clipped(self, value: float | None) -> float | None:
-        if value is None:
-            return None
-        limit = logit(2 * PRICE_SCALE - self.tick, self.tick)
-        return max(-limit, min(limit, value))
+        return None if value is None else max(-self._limit, min(self._limit, value))
 
 
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _largest_logit(tick: int) -> float:
+    """Of the price half a tick below 1."""
+    return logit(2 * PRICE_SCALE - tick, tick)

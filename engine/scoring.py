@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from attrs import fields_dict, frozen
+from attrs import field, fields_dict, frozen
 from msgspec import Struct
 
 from engine import corrected, seed
@@ -26,6 +26,8 @@ from engine.units import SIZE_SCALE, to_seconds
 from engine.whales import WhaleUnit
 
 SEED_COMPONENTS: Final = ("momentum", "volume_flow", "whale")
+
+_FIXED: Final = MomentumScale.FIXED
 
 
 class Scores(Struct, frozen=True, kw_only=True):
@@ -95,6 +97,22 @@ class CorrectedScorer:
 
     weights: Mapping[str, float]
     options: Options
+    # What the options say, looked up once.
+    _weight: FlowWeight = field(init=False)
+    _whale_unit: WhaleUnit = field(init=False)
+    _whale_floor_units: float = field(init=False)
+
+    @_weight.default
+    def _default_weight(self) -> FlowWeight:
+        return FlowWeight(self.options.weight)
+
+    @_whale_unit.default
+    def _default_whale_unit(self) -> WhaleUnit:
+        return WhaleUnit(self.options.whale_unit)
+
+    @_whale_floor_units.default
+    def _default_whale_floor_units(self) -> float:
+        return self.options.whale_floor_shares * SIZE_SCALE
 
     @classmethod
     def of(cls, preset: Preset) -> CorrectedScorer:
@@ -102,18 +120,21 @@ class CorrectedScorer:
         _check_weights(preset, COMPONENTS)
         _check_options(preset, tuple(fields_dict(Options)))
         try:
-            return cls(preset.weights, Options(**preset.options))
+            return cls(dict(preset.weights), Options(**preset.options))
         except (TypeError, ValueError) as error:
             raise PresetError(f"preset {preset.name!r}: option {error.args[0]}") from error
 
     def __call__(self, view: MarketView) -> Scores:
         """The scores of the view; 0 with confidence 0 when no part is present."""
-        up, down = self._whales(view)
+        features, options = view.features, self.options
+        up, down = features.whales(
+            self._whale_unit, multiple=options.whale_multiple, floor_units=self._whale_floor_units
+        )
         components = Components(
             momentum=self._momentum(view),
             volume_flow=self._flow(view),
-            whale=corrected.whale(up, down, self.options.lambda_whale),
-            imbalance=view.features.depth_imbalance(view.end_ns) if self.weights.get("imbalance") else None,
+            whale=corrected.whale(up, down, options.lambda_whale),
+            imbalance=features.depth_imbalance(view.end_ns) if self.weights.get("imbalance") else None,
         )
         score = corrected.combine(components, self.weights)
         return Scores(
@@ -129,33 +150,20 @@ class CorrectedScorer:
         start, end = fair.logit_at_start(view.start_ns), fair.logit_at_end(view.end_ns)
         if start is None or end is None:
             return None
-        scale = self._momentum_scale(view)
+        scale = KAPPA if self.options.momentum_scale == _FIXED else _volatility(view)
         if scale > 0:
             return corrected.momentum(start, end, scale)
         # No volatility was seen: any move is out of scale, and no move is none on every scale.
         return 0.0 if start == end else None
 
-    def _momentum_scale(self, view: MarketView) -> float:
-        if self.options.momentum_scale == MomentumScale.FIXED:
-            return KAPPA
-        sigma = view.features.volatility.per_root_second()
-        return 0.0 if sigma is None else sigma * math.sqrt(to_seconds(view.end_ns - view.start_ns))
-
     def _flow(self, view: MarketView) -> float | None:
-        orders, weight = view.features.orders, FlowWeight(self.options.weight)
-        if self.options.half_life_s is not None:
-            up, down, number = orders.decayed(view.end_ns, self.options.half_life_s, weight)
+        orders, weight, options = view.features.orders, self._weight, self.options
+        if options.half_life_s is not None:
+            up, down, number = orders.decayed(view.end_ns, options.half_life_s, weight)
         else:
             toward, away = orders.tally(+1), orders.tally(-1)
             up, down, number = toward.weigh(weight), away.weigh(weight), toward.orders + away.orders
-        return corrected.flow(up, down, number, self.options.lambda_flow)
-
-    def _whales(self, view: MarketView) -> tuple[int, int]:
-        return view.features.whales(
-            WhaleUnit(self.options.whale_unit),
-            multiple=self.options.whale_multiple,
-            floor_units=self.options.whale_floor_shares * SIZE_SCALE,
-        )
+        return corrected.flow(up, down, number, options.lambda_flow)
 
 
 SCORERS: Final[Mapping[str, ScorerFactory]] = MappingProxyType({"seed": SeedScorer.of, "corrected": CorrectedScorer.of})
@@ -172,6 +180,12 @@ def build_scorer(preset: Preset, extra: Mapping[str, ScorerFactory] = MappingPro
         known = ", ".join(sorted({*SCORERS, *extra}))
         raise PresetError(f"preset {preset.name!r}: unknown scorer {preset.scorer!r} (known: {known})")
     return factory(preset)
+
+
+def _volatility(view: MarketView) -> float:
+    """One standard deviation of the logit over the window; 0 when none was seen."""
+    sigma = view.features.volatility.per_root_second()
+    return 0.0 if sigma is None else sigma * math.sqrt(to_seconds(view.end_ns - view.start_ns))
 
 
 def _confidence(view: MarketView) -> float:

@@ -1,14 +1,15 @@
-"""How large taker orders were in the past hour, by price band (signal-definitions 2.6).
+"""How large taker orders were in the past hour and are in the window, by price band (signal-definitions 2.6).
 
 A band is a tenth of USDC, counted from the nearer end of the price range: an order at .15 and one at .85 are in the
 same band, because buying Up at .85 is selling Down at .15. So the mirrored market has the same bands.
+
+Sizes are kept in order, so that asking costs a search whatever the window holds.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, insort
-from collections import deque
+from bisect import bisect_left, bisect_right, insort
+from collections import defaultdict, deque
 from enum import StrEnum
 from typing import Final
 
@@ -22,10 +23,13 @@ _BAND_TICKS: Final = PRICE_SCALE // (2 * BANDS)
 SAMPLES_NEEDED: Final = 100
 """With fewer orders than this there is no 99th percentile to speak of."""
 
+LARGE_UNITS: Final = 1_000 * SIZE_SCALE
+"""Nothing smaller can be a whale."""
+
 PAID_WHALE: Final = 1_000 * PRICE_SCALE * SIZE_SCALE
 """$1,000 in ticks × micro-shares; a whale by what it paid has paid more, strictly."""
 
-_LARGEST: Final = (1 << 63) - 1
+_BLOCK: Final = 1_024
 
 
 class WhaleUnit(StrEnum):
@@ -41,29 +45,127 @@ def price_band(up_notional: int, units: int) -> int:
     return min(BANDS - 1, nearer_end // (units * _BAND_TICKS))
 
 
+class Sizes:
+    """Sizes in ascending order, equal ones as often as they were added.
+
+    Kept in blocks, so that adding and removing never move more than one, however many there are.
+    """
+
+    __slots__ = ("_blocks", "_bounds", "_count")
+
+    def __init__(self) -> None:
+        # Nothing in a block is below its bound, nothing in the one before it above. A bound stays when its size goes.
+        self._blocks: list[list[int]] = [[]]
+        self._bounds: list[int] = [0]
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, size: int) -> None:
+        """Add a size, 0 or more."""
+        index = bisect_right(self._bounds, size) - 1
+        block = self._blocks[index]
+        insort(block, size)
+        self._count += 1
+        if len(block) > _BLOCK:
+            upper = block[_BLOCK // 2 :]
+            del block[_BLOCK // 2 :]
+            self._blocks.insert(index + 1, upper)
+            self._bounds.insert(index + 1, upper[0])
+
+    def remove(self, size: int) -> None:
+        """Remove a size that was added."""
+        index = bisect_right(self._bounds, size) - 1
+        while not _holds(block := self._blocks[index], place := bisect_left(block, size), size):
+            index -= 1  # one that equals a bound may have stayed below it
+        del block[place]
+        self._count -= 1
+        if not block and index:
+            del self._blocks[index], self._bounds[index]
+
+    def at_least(self, size: float) -> int:
+        """How many have this size or more."""
+        index = max(0, bisect_left(self._bounds, size) - 1)
+        block = self._blocks[index]
+        return len(block) - bisect_left(block, size) + sum(map(len, self._blocks[index + 1 :]))
+
+    def from_top(self, rank: int) -> int:
+        """The size that ``rank`` others come after, 0 for the largest; ``rank`` below their number."""
+        for block in reversed(self._blocks):
+            if rank < len(block):
+                return block[-1 - rank]
+            rank -= len(block)
+        raise IndexError(rank)
+
+
+def _holds(block: list[int], place: int, size: int) -> bool:
+    return place < len(block) and block[place] == size
+
+
 class SizeBaseline:
-    """Sizes of the past hour's orders, in micro-shares, sorted within each band."""
+    """Sizes of the past hour's orders, in micro-shares, by band."""
 
     __slots__ = ("_orders", "_sizes")
 
     def __init__(self) -> None:
         self._orders: deque[tuple[int, int, int]] = deque()
-        self._sizes = tuple(array("q") for _ in range(BANDS))
+        self._sizes: defaultdict[int, Sizes] = defaultdict(Sizes)
 
     def add(self, at_ns: int, band: int, units: int) -> None:
         """Add an order of ``units`` micro-shares received at ``at_ns``, not before the last one."""
-        kept = min(units, _LARGEST)
-        self._orders.append((at_ns, band, kept))
-        insort(self._sizes[band], kept)
+        self._orders.append((at_ns, band, units))
+        self._sizes[band].add(units)
 
     def evict(self, start_ns: int) -> None:
         """Drop the orders received more than an hour before ``start_ns``."""
-        while self._orders and self._orders[0][0] < start_ns - HOUR_NS:
-            _, band, units = self._orders.popleft()
-            sizes = self._sizes[band]
-            del sizes[bisect_left(sizes, units)]
+        orders, oldest_ns = self._orders, start_ns - HOUR_NS
+        while orders and orders[0][0] < oldest_ns:
+            _, band, units = orders.popleft()
+            self._sizes[band].remove(units)
 
     def percentile_99(self, band: int) -> int | None:
         """The 99th percentile of a band by nearest rank, ``None`` with fewer than ``SAMPLES_NEEDED`` orders."""
-        sizes = self._sizes[band]
-        return None if len(sizes) < SAMPLES_NEEDED else sizes[-(-99 * len(sizes) // 100) - 1]
+        sizes = self._sizes.get(band)
+        if sizes is None or len(sizes) < SAMPLES_NEEDED:
+            return None
+        return sizes.from_top(len(sizes) // 100)
+
+
+class LargeOrders:
+    """The directed orders of a window that have ``LARGE_UNITS`` or more, by band and direction.
+
+    An order is given by its direction (+1 toward Up, −1 away from it) and its sums: ``units`` in micro-shares, ``paid``
+    and ``up_notional`` in ticks × micro-shares. One that grows is removed as it was and added as it is.
+    """
+
+    __slots__ = ("_paid", "_sizes")
+
+    def __init__(self) -> None:
+        self._sizes: defaultdict[tuple[int, int], Sizes] = defaultdict(Sizes)
+        self._paid = {+1: 0, -1: 0}
+
+    def add(self, direction: int, units: int, paid: int, up_notional: int) -> None:
+        """Add an order; nothing is done with one that is not large or has no direction."""
+        if units >= LARGE_UNITS and direction:
+            self._sizes[price_band(up_notional, units), direction].add(units)
+            self._paid[direction] += paid > PAID_WHALE
+
+    def remove(self, direction: int, units: int, paid: int, up_notional: int) -> None:
+        """Remove an order that was given to ``add`` like this."""
+        if units >= LARGE_UNITS and direction:
+            self._sizes[price_band(up_notional, units), direction].remove(units)
+            self._paid[direction] -= paid > PAID_WHALE
+
+    def paid(self) -> tuple[int, int]:
+        """How many paid more than $1,000, in either direction."""
+        return self._paid[+1], self._paid[-1]
+
+    def at_least(self, baseline: SizeBaseline, multiple: float, floor_units: float) -> tuple[int, int]:
+        """How many have ``floor_units`` and ``multiple`` times what was usual in their band, if that is known."""
+        found = {+1: 0, -1: 0}
+        for (band, direction), sizes in self._sizes.items():
+            usual = baseline.percentile_99(band)
+            least = floor_units if usual is None else max(floor_units, multiple * usual)
+            found[direction] += sizes.at_least(least)
+        return found[+1], found[-1]

@@ -116,6 +116,76 @@ def test_order_flow_restarts_at_a_snapshot_and_a_tick_change(interrupted: str) -
     assert market.order_flow.value() is None
 
 
+class PlainFeatures(Features):
+    """Takes every quote in as if it were another one, as far as its parts let it."""
+
+    def quote(self, at_ns: int, bid: int, ask: int, bid_size: int, ask_size: int) -> None:
+        self.said: tuple[int, int, int, int] | None = (bid, ask, bid_size, ask_size)
+        logit = self.fair.quote(at_ns, bid, ask, bid_size, ask_size)
+        if logit is None:
+            self.volatility.interrupt()
+        else:
+            self.volatility.observe(at_ns, logit)
+        if self.order_flow is not None:
+            self.order_flow.quote(at_ns, bid, ask, bid_size, ask_size)
+
+    def again(self, at_ns: int) -> None:
+        if self.said is None:
+            self.no_quote(at_ns)
+        else:
+            self.quote(at_ns, *self.said)
+
+    def no_quote(self, at_ns: int) -> None:
+        self.said = None
+        super().no_quote(at_ns)
+
+
+quotes = st.sampled_from(
+    (
+        *((4_900, 5_100, 1, 2), (4_900, 5_100, 1, 3), (4_800, 5_200, 1, 2), (4_900, 5_100, 0, 0)),
+        *((1_000, 9_000, 1, 2), (1_000, 9_000, 2, 2), (5_100, 4_900, 1, 2)),
+    )
+)
+happenings = st.one_of(
+    st.tuples(st.just("quote"), quotes),
+    st.tuples(st.sampled_from(("again", "again", "again", "no_quote", "gap", "snapshot")), st.just(())),
+    st.tuples(st.just("tick_size"), st.just((10,))),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((0, 1, 400 * NS_PER_MS, NS_PER_S, 5 * NS_PER_S, 11 * NS_PER_S)), happenings),
+        max_size=40,
+    ),
+    st.booleans(),
+)
+def test_a_quote_that_is_said_again_is_taken_in_all_the_same(
+    moves: list[tuple[int, tuple[str, tuple[int, ...]]]], order_flow: bool
+) -> None:
+    kinds = (Features, PlainFeatures)
+    both = [kind(window_ns=20 * NS_PER_S, tick=100, order_flow=order_flow) for kind in kinds]
+    both[1].no_quote(0)
+    now_ns = START_NS
+    for step_ns, (happening, values) in moves:
+        now_ns += step_ns
+        known = []
+        for market in both:
+            timed = () if happening == "tick_size" else (now_ns,)
+            getattr(market, happening)(*timed, *values)
+            fair, start_ns = market.fair, now_ns - 20 * NS_PER_S
+            known.append(
+                (
+                    *(fair.logit_at_end(now_ns + later) for later in (0, NS_PER_S, 5 * NS_PER_S)),
+                    *(fair.spread(now_ns + later) for later in (0, NS_PER_S, 5 * NS_PER_S)),
+                    *(fair.logit_at_start(start_ns + later * NS_PER_S) for later in range(21)),
+                    market.volatility.per_root_second(),
+                    market.order_flow and market.order_flow.value(),
+                )
+            )
+        assert known[0] == known[1]
+
+
 # ------------------------------------------------------------------------------------------------------------ pressure
 
 
@@ -185,6 +255,9 @@ def test_the_window_is_not_compared_with_itself() -> None:
     assert whales(bench) == (200, 0)
 
 
+thresholds = st.tuples(st.sampled_from((0, 0.5, 1.0, 3)), st.sampled_from((1_000.0, 1_500.5, 2_000.0, 4_500.0)))
+
+
 @given(
     st.lists(
         st.tuples(
@@ -192,20 +265,23 @@ def test_the_window_is_not_compared_with_itself() -> None:
             st.sampled_from((UP, DOWN)),
             st.sampled_from((BUY, SELL, None)),
             st.sampled_from((500, 1_000, 4_999, 5_001, 9_000)),
-            st.sampled_from((1_500, 2_000, 2_001, 5_000)),
-            st.sampled_from((None, "0xa")),
+            st.sampled_from((1, 500, 999, 1_500, 2_000, 2_001, 5_000)),
+            st.sampled_from((None, "0xa", "0xb")),
+            st.booleans(),
         ),
-        max_size=30,
-    )
+        max_size=40,
+    ),
+    thresholds,
 )
-def test_whales_equal_the_definition_at_every_step(
-    moves: list[tuple[int, Outcome, Side | None, int, int, str | None]],
+def test_whales_equal_the_definition_whenever_they_are_asked_for(
+    moves: list[tuple[int, Outcome, Side | None, int, int, str | None, bool]], threshold: tuple[float, float]
 ) -> None:
     bench = Bench()
     orders: list[list[Fill]] = []
     now = 0
-    with patch("engine.whales.SAMPLES_NEEDED", 2):
-        for serial, (step, outcome, side, price, shares, name) in enumerate(moves):
+    multiple, floor = threshold[0], threshold[1] * SIZE_SCALE
+    with patch("engine.whales.SAMPLES_NEEDED", 2), patch("engine.whales._BLOCK", 2):
+        for serial, (step, outcome, side, price, shares, name, asked) in enumerate(moves):
             now += step
             fill = Fill(
                 at_s=now,
@@ -228,12 +304,19 @@ def test_whales_equal_the_definition_at_every_step(
                 same[-1].append(fill)
             else:
                 orders.append([fill])
+            if not asked:
+                continue
             bench.view(now)  # no deadline is past the next fill
             start_s = now - 120
             window = [order for order in orders if order[0].at_s >= start_s]
             past = [order for order in orders if start_s - HOUR_NS / NS_PER_S <= order[0].at_s < start_s]
-            found = [order[0].direction for order in window if units(order) >= naive_threshold(order, past)]
-            assert whales(bench) == (found.count(1), found.count(-1))
+            found = [
+                order[0].direction for order in window if units(order) >= naive_threshold(order, past, multiple, floor)
+            ]
+            shares_found = bench.features.whales(WhaleUnit.SHARES, multiple=multiple, floor_units=floor)
+            assert shares_found == (found.count(1), found.count(-1))
+            paid = [order[0].direction for order in window if sum(f.price * f.units for f in order) > 10**13]
+            assert whales(bench, WhaleUnit.USD_PAID) == (paid.count(1), paid.count(-1))
 
 
 def units(order: list[Fill]) -> int:
@@ -245,9 +328,9 @@ def naive_band(order: list[Fill]) -> int:
     return min(4, int(min(mean, 10 - mean)))
 
 
-def naive_threshold(order: list[Fill], past: list[list[Fill]]) -> int:
+def naive_threshold(order: list[Fill], past: list[list[Fill]], multiple: float, floor: float) -> float:
     sizes = sorted(units(other) for other in past if naive_band(other) == naive_band(order))
-    return max(FLOOR, sizes[ceil(0.99 * len(sizes)) - 1]) if len(sizes) >= 2 else FLOOR
+    return max(floor, multiple * sizes[ceil(0.99 * len(sizes)) - 1]) if len(sizes) >= 2 else floor
 
 
 # ---------------------------------------------------------------------------------------------------------------- view

@@ -19,7 +19,8 @@ import pytest
 from engine.intake import Intake
 from engine.markets import Outcome
 from engine.records import Connected, Disconnected, Frame, MarketUpdated, Record
-from engine.units import NS_PER_S
+from engine.units import NS_PER_S, SIZE_SCALE
+from engine.whales import WhaleUnit
 from tests.bench.speed.corpus import VENUE, Corpus, Line, generated
 from tests.engine.odd_messages import price, size, top
 from tests.engine.odd_texts import damaged, inner, odd_text, scratched, spell
@@ -43,6 +44,7 @@ def known(intake: Intake, now_ns: int) -> dict[str, Any]:
     """Everything that can be read of an intake."""
     book, coverage, trades, features = intake.book, intake.coverage, intake.trades, intake.features
     assert book is not None
+    fair = features.fair
     imbalance = features.depth_imbalance(now_ns)
     return {
         "counts": (intake.messages, intake.malformed, intake.foreign, intake.unknown, intake.dropped),
@@ -54,7 +56,12 @@ def known(intake: Intake, now_ns: int) -> dict[str, Any]:
         "pressure": None if imbalance is None else round(imbalance, 9),
         "coverage": (coverage.state(now_ns), coverage.live_since_ns, coverage.max_silence_ns(now_ns - 10**10, now_ns)),
         "trades": (trades.count, trades.yes_count, trades.first_yes, trades.last_yes),
-        "orders": len(features.orders.large),
+        "orders": (
+            len(features.orders),
+            features.whales(WhaleUnit.SHARES, multiple=0.5, floor_units=1_000 * SIZE_SCALE),
+        ),
+        "fair": (fair.logit_at_start(now_ns - 10**10), fair.logit_at_end(now_ns), fair.spread(now_ns)),
+        "volatility": features.volatility.per_root_second(),
     }
 
 

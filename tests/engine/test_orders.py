@@ -5,7 +5,7 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.orders import BURST_NS, FlowWeight, Orders
+from engine.orders import BURST_NS, FlowWeight, Orders, TakerOrder
 from engine.units import NS_PER_MS, NS_PER_S, SIZE_SCALE
 
 WINDOW_NS = 10 * NS_PER_S
@@ -22,8 +22,8 @@ class Fill:
     transaction_hash: str | None = None
 
 
-def add(orders: Orders, fill: Fill) -> None:
-    orders.add(
+def add(orders: Orders, fill: Fill) -> TakerOrder:
+    return orders.add(
         fill.at_ns,
         fill.event_ns,
         direction=fill.direction,
@@ -101,21 +101,12 @@ def test_a_fill_past_the_window_of_its_order_begins_another() -> None:
     assert units(evicting=False) == units(evicting=True) == [2]
 
 
-def test_large_orders_are_at_hand_until_they_leave() -> None:
-    half = 500 * SIZE_SCALE
-    orders = orders_of(
-        Fill(at_ns=0, event_ns=0, units=half, transaction_hash="0xa"),
-        Fill(at_ns=1, event_ns=1, units=half, transaction_hash="0xb"),
-        Fill(at_ns=2, event_ns=2, units=half, transaction_hash="0xa"),
-    )
-    assert [order.key[0] for order in orders.large] == ["0xa"]
-    add(orders, Fill(at_ns=3, event_ns=3, units=half, transaction_hash="0xb"))
-    add(orders, Fill(at_ns=4, event_ns=4, units=half, transaction_hash="0xb"))
-    assert [order.key[0] for order in orders.large] == ["0xa", "0xb"]
-    orders.evict(1)
-    assert [order.key[0] for order in orders.large] == ["0xb"]
-    orders.evict(2)
-    assert orders.large == []
+def test_a_fill_answers_with_its_order_as_it_is_now() -> None:
+    orders = Orders(window_ns=WINDOW_NS)
+    found = [add(orders, Fill(at_ns=at_ns, event_ns=0, units=2, transaction_hash="0xa")) for at_ns in (0, 1)]
+    assert found[0] is found[1]
+    assert list(orders) == [found[0]]
+    assert found[0].units == 4
 
 
 @pytest.mark.parametrize(("weight", "up", "down"), [("orders", 1, 1), ("shares", 4, 2), ("usd", 12_000, 18_000)])
@@ -209,8 +200,6 @@ def test_equals_the_definition_at_every_step(
             assert tally.orders == len(directed)
             assert tally.units == sum(fill.units for group in directed for fill in group)
             assert tally.paid == sum(fill.units * fill.price for group in directed for fill in group)
-        sums = [sum(fill.units for fill in group) for group in window]
-        assert sorted(order.units for order in orders.large) == sorted(n for n in sums if n >= 1_000 * SIZE_SCALE)
 
 
 def test_decay_over_a_long_time_is_nothing() -> None:

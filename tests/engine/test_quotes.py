@@ -1,5 +1,5 @@
 from itertools import pairwise
-from math import isclose, isnan, log
+from math import isclose, log
 from statistics import median
 
 import pytest
@@ -39,17 +39,17 @@ def test_logit_of_the_mirror_is_exactly_the_negative(up: int, down: int) -> None
 
 def test_quote_with_sizes_gives_the_micro_price() -> None:
     # (3·.52 + 1·.50)/4 = .515: more on the bid pulls the price to the ask.
-    assert isclose(quote_logit(5_000, 5_200, 3, 1), plain(5_150))
+    assert isclose(quote_logit(5_000, 5_200, 3, 1) or 0, plain(5_150))
 
 
 @pytest.mark.parametrize("sizes", [(0, 0), (0, 5), (5, 0)])
 def test_quote_without_both_sizes_gives_the_mid(sizes: tuple[int, int]) -> None:
-    assert isclose(quote_logit(5_000, 5_200, *sizes), plain(5_100))
+    assert isclose(quote_logit(5_000, 5_200, *sizes) or 0, plain(5_100))
 
 
 def test_quote_is_undefined_beyond_ten_cents() -> None:
-    assert not isnan(quote_logit(4_500, 5_500, 1, 1))
-    assert isnan(quote_logit(4_500, 5_501, 1, 1))
+    assert quote_logit(4_500, 5_500, 1, 1) == 0.0
+    assert quote_logit(4_500, 5_501, 1, 1) is None
 
 
 quotes = st.tuples(st.integers(1, 9_998), st.integers(1, 1_000), st.integers(0, 10**15), st.integers(0, 10**15)).map(
@@ -60,7 +60,9 @@ quotes = st.tuples(st.integers(1, 9_998), st.integers(1, 1_000), st.integers(0, 
 @given(quotes)
 def test_quote_of_the_mirrored_market_is_exactly_the_negative(quote: tuple[int, int, int, int]) -> None:
     bid, ask, bid_size, ask_size = quote
-    assert quote_logit(*quote) == -quote_logit(PRICE_SCALE - ask, PRICE_SCALE - bid, ask_size, bid_size)
+    there, mirrored = quote_logit(*quote), quote_logit(PRICE_SCALE - ask, PRICE_SCALE - bid, ask_size, bid_size)
+    assert there is not None
+    assert mirrored == -there
 
 
 @given(st.lists(st.integers(1, 9_999), min_size=1, max_size=6))
@@ -268,8 +270,8 @@ def naive_quote(history: list[Stated], before_ns: int, age_ns: int) -> float | N
     stated = [each for each in history if each.trade is None and each.at_ns < before_ns]
     if not stated or stated[-1].quote is None or before_ns - stated[-1].at_ns > age_ns:
         return None
-    value = quote_logit(*stated[-1].quote)
-    return None if isnan(value) else value
+    bid, ask, _, _ = stated[-1].quote
+    return quote_logit(*stated[-1].quote) if 0 < bid < ask < PRICE_SCALE else None
 
 
 def naive_median(history: list[Stated], before_ns: int) -> float | None:
@@ -289,25 +291,36 @@ def naive_first(history: list[Stated], start_ns: int) -> float | None:
             near = [one for one in window if one.trade is not None and one.at_ns <= each.at_ns + S]
             first = min(one.at_ns - one.ago_ns for one in near)
             return median_logit([one.trade or 0 for one in near if one.at_ns - one.ago_ns == first])
-        if each.quote is not None and not isnan(quote_logit(*each.quote)):
-            return quote_logit(*each.quote)
+        value = naive_quote([each], each.at_ns + 1, 1)
+        if value is not None:
+            return value
     return None
 
 
 steps = st.sampled_from((1, NS_PER_MS, 300 * NS_PER_MS, S, 4 * S, 5 * S, 10 * S, 11 * S))
-tops = st.sampled_from((TOP, (4_900, 5_100, 3, 1), (5_000, 5_200, 2, 2), (3_000, 6_000, 1, 1), None))
+# Some have one logit, some are too wide, some are invalid.
+tops = st.sampled_from(
+    (
+        *(TOP, (4_900, 5_100, 2, 2), (4_800, 5_200, 7, 7), (4_900, 5_100, 3, 1), (5_000, 5_200, 2, 2)),
+        *((3_000, 6_000, 1, 1), (2_000, 7_000, 1, 1), (5_100, 5_000, 1, 1), (0, 5_000, 1, 1), None),
+    )
+)
 statements = st.one_of(
     st.builds(lambda quote: (quote, None, 0), tops),
-    st.builds(lambda trade, ago: (None, trade, ago), st.integers(100, 9_900), st.sampled_from((0, 400 * NS_PER_MS, S))),
+    st.builds(
+        lambda trade, ago: (None, trade, ago), st.integers(100, 9_900), st.sampled_from((0, 400 * NS_PER_MS, S, -9 * S))
+    ),
 )
 
 
-@given(st.lists(st.tuples(steps, statements), max_size=40), st.sampled_from((S, 7 * S, 30 * S)))
-def test_equals_the_definition_at_every_step(moves: list[tuple[int, tuple[object, ...]]], window_ns: int) -> None:
+@given(st.lists(st.tuples(steps, statements, st.booleans()), max_size=40), st.sampled_from((S, 7 * S, 30 * S)))
+def test_equals_the_definition_whenever_it_is_asked(
+    moves: list[tuple[int, tuple[object, ...], bool]], window_ns: int
+) -> None:
     price = fair(tick=1)
     history: list[Stated] = []
     now_ns = 1_000 * S
-    for step_ns, (quote, trade, ago_ns) in moves:
+    for step_ns, (quote, trade, ago_ns), asked in moves:
         now_ns += step_ns
         stated = Stated(now_ns, quote, trade, ago_ns)  # type: ignore[arg-type]
         history.append(stated)
@@ -316,7 +329,9 @@ def test_equals_the_definition_at_every_step(moves: list[tuple[int, tuple[object
         elif stated.quote is None:
             price.no_quote(now_ns)
         else:
-            price.quote(now_ns, *stated.quote)
+            assert price.quote(now_ns, *stated.quote) == naive_quote(history, now_ns + 1, S)
+        if not asked:
+            continue
         end_ns = now_ns + 1
         start_ns = end_ns - window_ns
         price.evict(start_ns)
