@@ -74,7 +74,7 @@ class Regime:
     rows: tuple[str, ...]
     base: str
     rounds: int = 3
-    seconds: float = 1.2
+    seconds: float = 1.0
     warm_s: float = 0.4
     aging: bool = False
     figure: str = "us"
@@ -90,7 +90,7 @@ EVERYBODY: Final = (OURS, OURS_SANS_IO, DEFAULTS, ORIGINAL, WEBSOCKETS, PICOWS)
 
 def regimes() -> list[Regime]:
     """The tables of a whole run."""
-    paced: dict[str, Any] = {"kind": "paced", "connections": 50, "base": ORIGINAL, "seconds": 2.0}
+    paced: dict[str, Any] = {"kind": "paced", "connections": 50, "base": ORIGINAL, "seconds": 1.5}
     return [
         _saturated("ws", 50, (*EVERYBODY, "bare", "L1")),
         _saturated("wss", 50, EVERYBODY),
@@ -105,6 +105,7 @@ def regimes() -> list[Regime]:
             rows=tuple(f"{row}-receive" for row in (OURS, OURS_SANS_IO, DEFAULTS, WEBSOCKETS, PICOWS)),
             base=f"{DEFAULTS}-receive",
             rounds=2,
+            seconds=0.8,
         ),
         Regime(
             key="paced-wss-50",
@@ -126,7 +127,7 @@ def regimes() -> list[Regime]:
             title=f"From sending a trade to its score, median, {PACE} messages a second, {{}}, TLS",
             scheme="wss",
             rows=(OURS, OURS_SANS_IO, DEFAULTS, ORIGINAL, PICOWS),
-            rounds=2,
+            rounds=1,
             aging=True,
             figure="age_p50_us",
             unit="µs",
@@ -352,7 +353,7 @@ def measured(
             if only in regime.key:
                 tables[regime.key] = in_table(stage, regime, say)
         if only in "fairness" and len(stage.told["markets"]) >= 10:
-            states, seconds = (("flooded",), 1.0) if quick else (tuple(FAIRNESS), 4.0)
+            states, seconds = (("flooded",), 1.0) if quick else (tuple(FAIRNESS), 3.0)
             tables["fairness"] = fairness_table(stage, states=states, rounds=1, seconds=seconds, say=say)
         if only in "memory" and len(stage.told["markets"]) >= 300:
             sizes = (40, 120) if quick else (0, 100, 300)
