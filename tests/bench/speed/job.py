@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-import attrs
 from attrs import define, field, frozen
 
 from engine.markets import Market, Target
@@ -43,7 +42,7 @@ NewListener = Callable[[int], Listener]
 class Job:
     """One measurement: ``path`` is what the load generator is to play, ``aging`` whether every trade is to be scored.
 
-    ``told`` is what the load generator said of itself. ``cadence_s`` may be shorter than an engine admits.
+    ``told`` is what the load generator said of itself.
     """
 
     row: str
@@ -85,8 +84,7 @@ class Job:
 
     def scoring(self) -> ScoringSettings:
         """The original's formulas, so that all rows compute the same."""
-        with attrs.validators.disabled():
-            return ScoringSettings(cadence_s=self.cadence_s)
+        return ScoringSettings(cadence_s=self.cadence_s)
 
 
 @define

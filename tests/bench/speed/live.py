@@ -5,9 +5,9 @@ Rounds are interleaved and every other one runs backwards. *Saturated*, clients 
 find many messages at each look; *paced*, two thousand messages a second come evenly spread over all connections, about
 one at each look, which is what production is like.
 
-All rows with this project's pipeline make about as many signals as there are trades: their cadence is the time in which
-a market trades once, found from what the row managed before, at first in a short round that is not shown. The note
-``signals a trade`` says how well that was met; the original design's lists are scored at each trade.
+All rows with this project's pipeline make a signal of each market every ``CADENCE_S``, twice as often as usual: paced,
+about one for each trade. Saturated, trades are far more, and the note ``signals a trade`` says how far; the original
+design's lists are scored at each trade, since nothing else scores them.
 
 As a script it measures and prints the tables; ``--only`` and ``--python`` (one that has picows) are for trying out:
 
@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
-from attrs import asdict, define, evolve, field, frozen
+from attrs import asdict, define, frozen
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
@@ -44,10 +44,7 @@ ORIGINAL: Final = "original"
 WEBSOCKETS: Final = "websockets-asyncio"
 PICOWS: Final = "picows"
 
-UNTRIED: Final = 10_000.0
-"""Messages a second that a row may manage, before anything is known of it: rather too few, for signals slow it down."""
-
-WITHOUT_PIPELINE: Final = (ORIGINAL, "L1", "L2")
+CADENCE_S: Final = 0.5
 
 SATED_HZ: Final = 50.0
 """A row that waits more often was not saturated: the load generator could not keep up with it."""
@@ -178,7 +175,6 @@ class Stage:
     process: subprocess.Popen[str]
     told: Figures
     python: str
-    rates: dict[str, float] = field(factory=dict)
 
     @classmethod
     def opened(cls, arguments: Sequence[str], python: str) -> Self:
@@ -213,38 +209,26 @@ class Stage:
     def row(self, regime: Regime, row: str) -> Figures:
         """One figure of a table."""
         connections = self.connections(regime)
-        rate = PACE if regime.kind == "paced" else self.rates.get(row, UNTRIED)
-        figures = self.run(
+        return self.run(
             row=row,
             scheme=regime.scheme,
             path=regime.path(connections),
             connections=connections,
-            cadence_s=_cadence_s(connections / rate / (self.told["trading"] or 0.05), regime.seconds),
+            cadence_s=CADENCE_S,
             warm_s=regime.warm_s,
             seconds=regime.seconds,
             aging=regime.aging,
         )
-        if regime.kind == "saturated":
-            self.rates[row] = figures.get("rate") or rate
-        return figures
 
 
 def _counted(connections: int) -> str:
     return "1 connection" if connections == 1 else f"{connections} connections"
 
 
-def _cadence_s(wanted_s: float, longest_s: float) -> float:
-    return round(min(max(wanted_s, 0.0002), longest_s), 5)
-
-
 def in_table(stage: Stage, regime: Regime, say: Say) -> Table:
     """All rounds of a table; a row that is skipped once is not tried again."""
     answers: dict[str, list[Figures]] = {row: [] for row in regime.rows}
     notes: dict[str, str] = {}
-    if regime.kind == "saturated":
-        for row in regime.rows:
-            if row not in stage.rates and row not in WITHOUT_PIPELINE and not row.endswith("receive"):
-                stage.row(evolve(regime, seconds=0.3, warm_s=0.1), row)
     for turn in range(regime.rounds):
         for row in regime.rows if turn % 2 == 0 else regime.rows[::-1]:
             if row not in notes:
