@@ -31,12 +31,15 @@ from tests.engine.wire_texts import MARKET, TARGET, at
 
 QUIET = evolve(MARKET, condition_id="0x" + "cd" * 32, up_asset_id="3" * 77, down_asset_id="4" * 77)
 
+CONNECT_S = 20.0
+
 STEP_S = 0.005
 """A bystander wants to wake up this often."""
 
 VENUE = """
 import base64, hashlib, socket, sys
 flood = sys.stdin.buffer.read()
+socket.setdefaulttimeout(20)
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)
 peers = []
@@ -45,7 +48,7 @@ while len(peers) < 2:
     peers.append(peer)
     head = b""
     while b"\\r\\n\\r\\n" not in head:
-        head += peer.recv(4096)
+        head += peer.recv(4096) or sys.exit("no request")
     key = next(line.split()[1] for line in head.split(b"\\r\\n") if line.lower().startswith(b"sec-websocket-key:"))
     accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
     upgrade = (b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade")
@@ -122,7 +125,8 @@ async def fairness(flood: Sequence[str], *, seconds: float) -> Fairness:
                 actor = MarketActor(seat, tools)
                 await nursery.start(actor.run)
                 actor.learn(market)
-                await up[market.condition_id].wait()
+                with trio.fail_after(CONNECT_S):
+                    await up[market.condition_id].wait()
             turns = _Turns()
             trio.lowlevel.add_instrument(turns)
             late_s = await _look_on(seconds)
