@@ -11,7 +11,6 @@ Prices and sizes are integer ticks and micro-shares; reads are in Up's prices un
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterable, Iterator
 from math import exp
 from typing import Final
@@ -114,7 +113,7 @@ class _MirrorGuard:
     def __init__(self) -> None:
         self._half_of: Outcome | None = None
         self._half = 0
-        self._sums: deque[int] = deque(maxlen=MIRROR_SAMPLES)
+        self._sums: list[int] = []
         # How often both tokens were restated at once as exact complements, which nearly every message does: counted
         # here by whoever takes messages in, and turned into samples once somebody looks.
         self.agreements = 0
@@ -128,7 +127,7 @@ class _MirrorGuard:
         if self._half_of is None or self._half_of is outcome:
             self._half_of, self._half = outcome, bid + ask
         else:
-            self._sums.append(self._half + bid + ask)
+            self._sample([self._half + bid + ask])
             self._half_of = None
 
     def forget_half(self) -> None:
@@ -147,8 +146,11 @@ class _MirrorGuard:
 
     def _count_agreements(self) -> None:
         if self.agreements:
-            self._sums.extend([2 * PRICE_SCALE] * min(self.agreements, MIRROR_SAMPLES))
+            self._sample([2 * PRICE_SCALE] * min(self.agreements, MIRROR_SAMPLES))
             self._half_of, self.agreements = None, 0
+
+    def _sample(self, sums: list[int]) -> None:
+        self._sums = [*self._sums, *sums][-MIRROR_SAMPLES:]
 
 
 def _opposite(price: int | None) -> int | None:
@@ -187,14 +189,12 @@ class Book:
         """
         if event.tick is not None:
             self.tick_size(event.tick)
-        self.replace(
-            outcome,
-            _in_shares(event.bids),
-            _in_shares([(PRICE_SCALE - price, size) for price, size in event.asks]),
-        )
+        own, other = self._ladders(outcome)
+        self.replace(outcome, *ladders_of(event))
+        self.compare(outcome, own.best, other.best)
 
     def replace(self, outcome: Outcome, bids: dict[int, float], opposite: dict[int, float]) -> None:
-        """Replace the whole book by the bids of a token and those of the other one, which are its own asks at 1 − p.
+        """Replace the levels by the bids of a token and those of the other one, which are its own asks at 1 − p.
 
         Shares above 0 by price in ticks inside (0, ``PRICE_SCALE``); the book keeps the dictionaries.
         """
@@ -202,13 +202,15 @@ class Book:
         own.replace(bids)
         other.replace(opposite)
         self._synced = True
-        self.repeat(outcome)
+        self.restate()
 
-    def repeat(self, outcome: Outcome) -> None:
-        """A token's snapshot says again what the levels are."""
-        own, other = self._ladders(outcome)
+    def restate(self) -> None:
+        """The best levels are what the venue says they are."""
         self._stated_up, self._stated_down = self._up.best, self._down.best
-        self._mirror.state(outcome, (own.best, _opposite(other.best)))
+
+    def compare(self, outcome: Outcome, bid: int | None, opposite: int | None) -> None:
+        """Hold a token's best bid, and its best ask as the other token's bid, against what that one shows."""
+        self._mirror.state(outcome, (bid, _opposite(opposite)))
 
     def has_tops(self, outcome: Outcome, bid: Level | None, opposite: Level | None) -> bool:
         """Whether these are a token's best bid and, as the other token's bid, its best ask; ``None`` for none."""
@@ -382,6 +384,11 @@ class Book:
         price = change.price if is_bid else PRICE_SCALE - change.price
         if 0 < price < PRICE_SCALE:
             ladder.put(price, change.size / SIZE_SCALE)
+
+
+def ladders_of(event: BookSnapshot) -> tuple[dict[int, float], dict[int, float]]:
+    """Shares by price in ticks: a token's bids, and its asks as bids of the other one."""
+    return _in_shares(event.bids), _in_shares([(PRICE_SCALE - price, size) for price, size in event.asks])
 
 
 def _in_shares(levels: Iterable[Level]) -> dict[int, float]:

@@ -21,7 +21,6 @@ from engine.events import BookSnapshot, Level, LevelChange, PriceChange, Trade
 from engine.markets import Side
 from engine.shapes import (
     MAX_COMMAS,
-    MAX_MEMBERS,
     MAX_TEXT_BYTES,
     Size,
     asset_id,
@@ -144,7 +143,9 @@ class _OppositeRow(Struct, gc=False, forbid_unknown_fields=True):
 
 
 _read_rows: Final = Decoder(list[_Row], strict=False).decode
+_read_row: Final = Decoder(_Row, strict=False).decode
 _read_opposite_rows: Final = Decoder(list[_OppositeRow], strict=False).decode
+_read_opposite_row: Final = Decoder(_OppositeRow, strict=False).decode
 
 Ladder = dict[int, float]
 """Shares by price in ticks, in the order of the message."""
@@ -179,8 +180,6 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
         Raises ``ValueError``, also for a level of less than a micro-share.
         """
         bids, asks = _read_rows(self.bids), _read_opposite_rows(self.asks)
-        if len(bids) > MAX_MEMBERS or len(asks) > MAX_MEMBERS:
-            raise ValueError(f"more than {MAX_MEMBERS} levels")
         return {row.price: row.size for row in bids}, {row.price: row.size for row in asks}
 
     def tops(self) -> tuple[Level | None, Level | None]:
@@ -188,7 +187,7 @@ class BookMessage(Struct, gc=False, forbid_unknown_fields=True):
 
         ``None`` for an empty side; an ask comes as the other token's bid. Raises ``ValueError``.
         """
-        return _last(self.bids, _read_rows), _last(self.asks, _read_opposite_rows)
+        return _last(self.bids, _read_row), _last(self.asks, _read_opposite_row)
 
     def mirrors(self, other: BookMessage) -> bool:
         """Whether it could be the other token's view of the same book: of one stamp, and each side as long."""
@@ -204,12 +203,11 @@ def _units(size: float) -> int:
     return round(size * _UNITS_PER_SHARE)
 
 
-def _last(levels: Raw, read: Callable[[bytes], list[Any]]) -> Level | None:
+def _last(levels: Raw, read: Callable[[bytes], Any]) -> Level | None:
     text = bytes(levels)
-    begin = text.rfind(b"{")
-    if begin < 0:
+    if text == b"[]":
         return None
-    (row,) = read(b"[" + text[begin:])
+    row = read(text[text.rfind(b"{") : -1])
     return row.price, _units(row.size)
 
 
@@ -228,6 +226,7 @@ def _book_of(text: str) -> BookMessage | None:
 
     For what was replaced, like an earlier one of two ``bids``, has been looked at less strictly.
     """
+    # That short a frame has neither too many commas nor too many levels.
     if not text.isascii() or len(text) > MAX_COMMAS or may_hold_long_text(text):
         return None
     book = _read_book(text)

@@ -11,7 +11,6 @@ were breaks in the window, however many events there were.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final
@@ -77,11 +76,11 @@ class Coverage:
         self._state = FeedState.CONNECTING
         # Start and end of unbroken stretches that are over, oldest first. The one that goes on, which there is exactly
         # while the state is live, began at `_open_ns` and ends, for all we know, some time after the last event.
-        self._spans: deque[tuple[int, int]] = deque()
+        self._spans: list[tuple[int, int]] = []
         self._open_ns = 0
         # Length and end of stretches between neighbouring events, oldest first, without those that a later one is at
         # least as long as.
-        self._silences: deque[tuple[int, int]] = deque()
+        self._silences: list[tuple[int, int]] = []
         self.last_event_ns: int | None = None
 
     def connected(self, at_ns: int) -> None:
@@ -120,9 +119,9 @@ class Coverage:
             resumed_ns = spans[1][0] if len(spans) > 1 else self._open_ns
             if max(resumed_ns, spans[0][1] + 1) > start_ns:
                 break
-            spans.popleft()
+            del spans[0]
         while self._silences and self._silences[0][1] <= start_ns:
-            self._silences.popleft()
+            del self._silences[0]
 
     def covered_ns(self, start_ns: int, end_ns: int) -> int:
         """Nanoseconds of ``[start_ns, end_ns)`` that are covered."""

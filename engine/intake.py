@@ -53,7 +53,6 @@ class Intake:
         "_heard_both_ns",
         "_heard_ns",
         "_late_book",
-        "_malformed",
         "_unclean_since_ns",
         "_wants_features",
         "_wants_pressure",
@@ -65,6 +64,7 @@ class Intake:
         "features",
         "foreign",
         "lookup_failure",
+        "malformed",
         "market",
         "messages",
         "trades",
@@ -86,8 +86,7 @@ class Intake:
         self._heard_ns: dict[str, int] = {}
         self._heard_both_ns = 0
         self._unclean_since_ns: int | None = None
-        self._malformed = 0
-        self.messages = self.foreign = self.unknown = self.dropped = 0
+        self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
         self._wants_features = wants_features
         self._wants_pressure = wants_pressure
 
@@ -121,16 +120,10 @@ class Intake:
         return self._unclean_since_ns if self._late_book is None else self._late_book.unsound_since_ns
 
     @property
-    def malformed(self) -> int:
-        """Messages that could not be used."""
-        if self._late_book is None:
-            return self._malformed
-        self._late_book.look()
-        return self._malformed + self._late_book.malformed
-
-    @property
     def silent_since_ns(self) -> int | None:
         """Since when one of the market's tokens has had no event of this socket, ``None`` before there is one."""
+        if len(self._heard_ns) < 2 and self._heard_both_ns:
+            return self._heard_both_ns
         first_ns = min(self._heard_ns.values(), default=None)
         return None if first_ns is None else max(first_ns, self._heard_both_ns)
 
@@ -140,8 +133,7 @@ class Intake:
         if market is None:
             return
         if self.market is None or market.asset_ids != self.market.asset_ids:
-            self._unclean_since_ns, self._malformed = self.unclean_since_ns, self.malformed
-            self._late_book = LateBook(market, self._unclean_since_ns)
+            self._late_book = LateBook(market, self.unclean_since_ns, eager=self._wants_features)
             self.features.tick_size(market.tick)
         elif self.market.winner is not None and market.winner is None:
             market = evolve(market, winner=self.market.winner, closed=True)
@@ -197,7 +189,7 @@ class Intake:
         try:
             events = decode(text)
         except WireError as error:
-            self._malformed += error.malformed
+            self.malformed += error.malformed
             events = error.events
         heard = False
         for event in events:
@@ -242,8 +234,11 @@ class Intake:
         outcome = None if market is None else market.outcome_of(message.asset_id)
         if market is None or late is None or outcome is None or message.market != market.condition_id:
             return False
+        try:
+            late.snapshot(at_ns, outcome, message, text)
+        except ValueError:
+            return False
         self._heard_ns[message.asset_id] = at_ns
-        late.snapshot(at_ns, outcome, message, text)
         if self._wants_features:
             self._keep_features(late.look(), at_ns)
         return True
@@ -341,8 +336,8 @@ class Intake:
         return False
 
     def _book_moved(self, book: Book, at_ns: int) -> None:
-        if self._late_book is not None:
-            self._late_book.touched(at_ns)
+        assert self._late_book is not None
+        self._late_book.touched(at_ns)
         if self._wants_features:
             self._keep_features(book, at_ns)
 

@@ -1,22 +1,23 @@
 """A market's book that reads what came when somebody looks, and not before.
 
 The venue says everything twice and most things again: both tokens show each change, after a trade comes the book of
-either, and every snapshot overtakes what came before it. So level changes wait, a snapshot's levels stay unread, and
-whatever is overtaken before anybody looks is never read at all. How often somebody looks changes no book.
+either, and every snapshot overtakes what came before it. So level changes wait, and a snapshot's levels stay unread but
+for the best ones, which are judged at once. Whatever is overtaken before anybody looks is never read at all.
 
-What is not judged until it is read is only the levels of a snapshot exactly as documented today. One that turns out
-malformed is counted then, and leaves no book until the next one comes.
+Who looks when changes nothing that anybody ever sees: the state is a function of what came. So a snapshot whose deeper
+levels turn out malformed is not counted, since it might have been overtaken unread; it leaves no book until the next.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from engine.book import Book, MirroredChange
+from engine.book import Book, MirroredChange, ladders_of
 from engine.busy import BookMessage
 from engine.errors import WireError
 from engine.events import BookSnapshot
 from engine.markets import Market, Outcome
+from engine.units import PRICE_SCALE
 from engine.wire import decode
 
 MOST_WAITING: Final = 1024
@@ -24,36 +25,54 @@ MOST_WAITING: Final = 1024
 
 
 class LateBook:
-    """The book of ``market``, unsound since ``at_ns``.
+    """The book of ``market``, unsound since ``at_ns``. An ``eager`` one reads at once, for those who always look.
 
-    ``malformed`` counts the snapshots that turned out so. Times are epoch nanoseconds that never run backwards.
+    Times are epoch nanoseconds that never run backwards.
     """
 
-    __slots__ = ("_book", "_last", "_unread", "_unsound_since_ns", "_waiting", "malformed")
+    __slots__ = ("_book", "_eager", "_last", "_unread", "_unsound_since_ns", "_waiting")
 
-    def __init__(self, market: Market, at_ns: int | None) -> None:
-        self.malformed = 0
+    def __init__(self, market: Market, at_ns: int | None, *, eager: bool = False) -> None:
         self._book = Book(market)
+        self._eager = eager
         self._unsound_since_ns = at_ns
         self._waiting: list[MirroredChange] = []
         self._unread: tuple[int, Outcome, BookMessage, str] | None = None
-        # The snapshot that was read last, as long as nothing else was heard of the book.
+        # Of an eager book the snapshot that was read last, as long as nothing else was heard of it.
         self._last: BookMessage | None = None
 
     def changed(self, change: MirroredChange) -> None:
         """Take in one level that both tokens' entries of a message name alike."""
-        waiting = self._waiting
-        waiting.append(change)
-        if len(waiting) >= MOST_WAITING:
+        self._waiting.append(change)
+        if self._eager or len(self._waiting) >= MOST_WAITING:
             self.look()
 
     def snapshot(self, at_ns: int, outcome: Outcome, message: BookMessage, text: str) -> None:
-        """Take in a token's book, and the text that it was read from."""
-        if self._waiting:
+        """Take in a token's book, and the text that it was read from.
+
+        Raises ``ValueError`` for best levels that are none, and then has done nothing.
+        """
+        bid, opposite = message.tops()
+        if bid is not None and opposite is not None and bid[0] + opposite[0] >= PRICE_SCALE:
+            self.look()
+            self._judge(at_ns, sound=False)
+        else:
             self._book.agreed(len(self._waiting))
+            self._unsound_since_ns = None
+        if self._waiting:
             self._waiting.clear()
             self._last = None
-        self._unread = (at_ns, outcome, message, text)
+        self._book.compare(outcome, None if bid is None else bid[0], None if opposite is None else opposite[0])
+        last = self._last
+        if last is not None and message.mirrors(last) and self._book.has_tops(outcome, bid, opposite):
+            # After a trade the book of both tokens comes, and this is the second one: the first one mirrored, as its
+            # stamp, its lengths and its best levels say.
+            self._book.restate()
+        else:
+            self._unread = (at_ns, outcome, message, text)
+        if self._eager:
+            self.look()
+            self._last = message
 
     def look(self) -> Book:
         """The book as it is now."""
@@ -68,7 +87,7 @@ class LateBook:
     def touched(self, at_ns: int) -> None:
         """Judge the book anew after whoever looked has changed it."""
         self._last = None
-        self._judge(at_ns)
+        self._judge(at_ns, sound=self._book.sound)
 
     def lose(self, at_ns: int) -> None:
         """Forget all that was said of levels and tops, read or not."""
@@ -79,45 +98,30 @@ class LateBook:
 
     @property
     def unsound_since_ns(self) -> int | None:
-        """Since when the book is missing, crossed or at odds with the top stated, if it is.
-
-        What was overtaken unread has neither ended nor begun that.
-        """
+        """Since when the book is missing, crossed or at odds with the top stated, if it is."""
         self.look()
         return self._unsound_since_ns
 
     def _read(self, at_ns: int, outcome: Outcome, message: BookMessage, text: str) -> None:
-        """After a trade the book of both tokens comes; the second is the first one mirrored.
-
-        So its levels are not read when its stamp, its lengths and its best levels say that it is.
-        """
         self._unread = None
-        book, last = self._book, self._last
         try:
-            if last is not None and message.mirrors(last) and book.has_tops(outcome, *message.tops()):
-                book.repeat(outcome)
-            else:
-                book.replace(outcome, *message.ladders())
+            self._book.replace(outcome, *message.ladders())
         except (ValueError, RecursionError):
-            self._read_patiently(at_ns, outcome, text)
-        else:
-            self._last = message
-            self._judge(at_ns)
+            self._read_patiently(outcome, text)
+        if not self._book.sound:
+            self._judge(at_ns, sound=False)
 
-    def _read_patiently(self, at_ns: int, outcome: Outcome, text: str) -> None:
+    def _read_patiently(self, outcome: Outcome, text: str) -> None:
         try:
             (event,) = decode(text)
-        except WireError as error:
-            self.malformed += error.malformed
-            self.lose(at_ns)
-            return
-        assert isinstance(event, BookSnapshot)
-        self._book.snapshot(event, outcome)
-        self._last = None
-        self._judge(at_ns)
+        except WireError:
+            self._book.invalidate()
+        else:
+            assert isinstance(event, BookSnapshot)
+            self._book.replace(outcome, *ladders_of(event))
 
-    def _judge(self, at_ns: int) -> None:
-        if self._book.sound:
+    def _judge(self, at_ns: int, *, sound: bool) -> None:
+        if sound:
             self._unsound_since_ns = None
         elif self._unsound_since_ns is None:
             self._unsound_since_ns = at_ns

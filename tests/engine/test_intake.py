@@ -297,8 +297,8 @@ def both_books(bids: Levels, asks: Levels, **fields: object) -> tuple[str, str]:
 BIDS, ASKS = (("0.40", "5"), ("0.49", "100")), (("0.60", "6"), ("0.51", "100"))
 
 
-def sparing_intake() -> Intake:
-    intake = Intake(window_ns=120 * NS_PER_S, stale_after_ns=10 * NS_PER_S, wants_features=False)
+def sparing_intake(*, wants_features: bool = False) -> Intake:
+    intake = Intake(window_ns=120 * NS_PER_S, stale_after_ns=10 * NS_PER_S, wants_features=wants_features)
     for record in (MarketUpdated(at_ns=at(0), market=MARKET), Connected(at_ns=at(0), epoch=1)):
         intake.apply(record)
     assert say(intake, terse(book(BIDS, ASKS))).book_state is BookState.CLEAN
@@ -355,13 +355,13 @@ def test_a_snapshot_overtakes_what_waits(calls: Calls) -> None:
     assert (calls.settled, intake.unclean_since_ns, intake.book_state) == (0, None, BookState.CLEAN)
 
 
-def test_what_is_overtaken_unread_has_not_made_the_book_unclean_or_clean(calls: Calls) -> None:
+def test_what_is_overtaken_unread_has_made_the_book_unclean_or_clean_all_the_same() -> None:
     crossed = terse(book((("0.6", "1"),), (("0.4", "2"),)))
     intake = say(sparing_intake(), crossed, level("0.3", "1", bid="0.3"), seconds=2)
     say(intake, crossed, seconds=3)
-    assert (intake.book_state, intake.unclean_since_ns, calls.settled) == (BookState.CROSSED, at(3), 0)
+    assert (intake.book_state, intake.unclean_since_ns) == (BookState.CROSSED, at(2))
     say(intake, terse(book()), crossed, seconds=4)
-    assert (intake.book_state, intake.unclean_since_ns) == (BookState.CROSSED, at(3))
+    assert (intake.book_state, intake.unclean_since_ns) == (BookState.CROSSED, at(4))
     assert say(intake, terse(book()), seconds=5).unclean_since_ns is None
 
 
@@ -399,7 +399,7 @@ def test_statements_of_both_tokens_count_even_if_overtaken() -> None:
 @pytest.mark.parametrize(("bids", "asks"), [(BIDS, ASKS), ((), ASKS), (BIDS, ()), ((), ())])
 def test_the_second_book_of_a_trade_is_not_read(calls: Calls, bids: Levels, asks: Levels, order: int) -> None:
     first, second = both_books(bids, asks)[::order]
-    intake = say(sparing_intake(), level("0.49", "7"), first, seconds=2)
+    intake = say(sparing_intake(wants_features=True), level("0.49", "7"), first, seconds=2)
     expected, calls.read = levels_of(intake), 0
     say(intake, terse(trade("0.5", tx="0x" + "1" * 64)), second, seconds=3)
     assert (levels_of(intake), intake.unclean_since_ns) == (expected, None)
@@ -442,7 +442,7 @@ BETWEEN: dict[str, Sequence[str | Record]] = {
 @pytest.mark.parametrize("between", BETWEEN)
 def test_the_second_book_is_read_when_anything_of_the_book_came_between(calls: Calls, between: str) -> None:
     first, second = both_books(BIDS, ASKS)
-    intake = say(sparing_intake(), first, seconds=2)
+    intake = say(sparing_intake(wants_features=True), first, seconds=2)
     assert levels_of(intake)
     for came in BETWEEN[between]:
         intake.apply(Frame(at_ns=at(2), text=came) if isinstance(came, str) else came)
@@ -472,7 +472,7 @@ def test_the_second_book_is_read_when_it_is_another_one(
     (first, _), (_, second) = both_books(BIDS, ASKS), both_books(bids, asks, **fields)
     if fields.get("asset_id") == UP:
         second = terse(book((("0.30", "5"), ("0.49", "100")), ASKS))
-    intake = say(sparing_intake(), first, seconds=2)
+    intake = say(sparing_intake(wants_features=True), first, seconds=2)
     assert levels_of(intake)
     calls.read = 0
     assert levels_of(say(intake, second, seconds=3))
@@ -554,12 +554,18 @@ def test_a_patient_text_does_not_lose_what_waits(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("levels", [(("1", "5"),), (("0.49", "-5"),), (("0.4", "x"),)])
-def test_a_book_with_malformed_levels_is_counted_when_it_is_read_and_none_is_left(calls: Calls, levels: Levels) -> None:
+def test_a_book_whose_best_level_is_malformed_is_counted_at_once(calls: Calls, levels: Levels) -> None:
     intake = say(sparing_intake(), terse(book(levels)), seconds=2)
-    assert (intake.malformed, calls.patient, intake.malformed) == (1, 1, 1)
-    assert (intake.book_state, intake.unclean_since_ns) == (BookState.UNSYNCED, at(2))
+    assert (intake.malformed, calls.patient) == (1, 1)
+    assert (intake.book_state, intake.unclean_since_ns) == (BookState.CLEAN, None), "as before it"
+
+
+@pytest.mark.parametrize("deep", [("0", "5"), ("0.4", "-5"), ("0.4", "x")])
+def test_a_book_whose_deeper_level_is_malformed_leaves_none(deep: tuple[str, str]) -> None:
+    intake = say(sparing_intake(), terse(book((deep, ("0.49", "5")))), seconds=2)
+    assert (intake.book_state, intake.unclean_since_ns, intake.malformed) == (BookState.UNSYNCED, at(2), 0)
     assert say(intake, terse(book()), seconds=3).book_state is BookState.CLEAN
-    assert (intake.malformed, intake.unclean_since_ns) == (1, None)
+    assert intake.unclean_since_ns is None
 
 
 @pytest.mark.parametrize("levels", [(("0.49", "5"), ("0.4", "0")), (("0.49000", "5"),)])
@@ -567,9 +573,3 @@ def test_a_book_of_unusual_levels_is_read_patiently(calls: Calls, levels: Levels
     intake = say(sparing_intake(), terse(book(levels)), seconds=2)
     assert levels_of(intake)[0] == ((4900, 5_000_000),)
     assert (intake.malformed, calls.patient) == (0, 1)
-
-
-def test_what_another_market_s_tokens_left_uncounted_is_counted() -> None:
-    intake = say(sparing_intake(), terse(book((("1", "5"),))), seconds=2)
-    intake.apply(MarketUpdated(at_ns=at(3), market=evolve(MARKET, up_asset_id="4" * 77)))
-    assert (intake.malformed, intake.unclean_since_ns) == (1, at(2))
