@@ -37,6 +37,9 @@ _TRADE_PLACE: Final = slice(-len(_TRADE_NEAR_END) - 64 - len('"}'), -64 - len('"
 
 _UNITS_PER_SHARE: Final = float(SIZE_SCALE)
 
+_LONGEST_LEVEL: Final = 96
+"""Bytes that hold any documented level, whose size has at most 16 digits, with its brackets."""
+
 _SHORT: Final = MAX_TEXT_BYTES // 4
 """Characters of a frame in which no text can be too long, whatever the characters."""
 
@@ -204,7 +207,7 @@ def _units(size: float) -> int:
 
 
 def _last(levels: Raw, read: Callable[[bytes], Any]) -> Level | None:
-    text = bytes(levels)
+    text = bytes(memoryview(levels)[-_LONGEST_LEVEL:])
     if text == b"[]":
         return None
     row = read(text[text.rfind(b"{") : -1])

@@ -27,7 +27,7 @@ from engine.events import (
     UnknownEvent,
 )
 from engine.features import Features
-from engine.latebook import LateBook
+from engine.latebook import MOST_WAITING, LateBook
 from engine.markets import Market, Outcome, Side
 from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
 from engine.signals import BookState
@@ -223,9 +223,12 @@ class Intake:
             return False
         of_up = up.side is _BUY
         self._heard_both_ns = at_ns
-        late.changed((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
+        waiting = late.waiting
+        waiting.append((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
         if self._wants_features:
             self._keep_features(late.look(), at_ns)
+        elif len(waiting) >= MOST_WAITING:
+            late.look()
         return True
 
     def _showed(self, message: BookMessage, text: str, at_ns: int) -> bool:

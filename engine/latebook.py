@@ -21,31 +21,26 @@ from engine.units import PRICE_SCALE
 from engine.wire import decode
 
 MOST_WAITING: Final = 1024
-"""Level changes that may wait."""
+"""From so many level changes on they should be looked at, lest they fill the memory."""
 
 
 class LateBook:
     """The book of ``market``, unsound since ``at_ns``. An ``eager`` one reads at once, for those who always look.
 
-    Times are epoch nanoseconds that never run backwards.
+    ``waiting`` are the level changes that came since the last look: whoever takes messages in appends to it. Times are
+    epoch nanoseconds that never run backwards.
     """
 
-    __slots__ = ("_book", "_eager", "_last", "_unread", "_unsound_since_ns", "_waiting")
+    __slots__ = ("_book", "_eager", "_last", "_unread", "_unsound_since_ns", "waiting")
 
     def __init__(self, market: Market, at_ns: int | None, *, eager: bool = False) -> None:
         self._book = Book(market)
         self._eager = eager
         self._unsound_since_ns = at_ns
-        self._waiting: list[MirroredChange] = []
+        self.waiting: list[MirroredChange] = []
         self._unread: tuple[int, Outcome, BookMessage, str] | None = None
         # Of an eager book the snapshot that was read last, as long as nothing else was heard of it.
         self._last: BookMessage | None = None
-
-    def changed(self, change: MirroredChange) -> None:
-        """Take in one level that both tokens' entries of a message name alike."""
-        self._waiting.append(change)
-        if self._eager or len(self._waiting) >= MOST_WAITING:
-            self.look()
 
     def snapshot(self, at_ns: int, outcome: Outcome, message: BookMessage, text: str) -> None:
         """Take in a token's book, and the text that it was read from.
@@ -57,10 +52,10 @@ class LateBook:
             self.look()
             self._judge(at_ns, sound=False)
         else:
-            self._book.agreed(len(self._waiting))
+            self._book.agreed(len(self.waiting))
             self._unsound_since_ns = None
-        if self._waiting:
-            self._waiting.clear()
+        if self.waiting:
+            self.waiting.clear()
             self._last = None
         self._book.compare(outcome, None if bid is None else bid[0], None if opposite is None else opposite[0])
         last = self._last
@@ -78,9 +73,9 @@ class LateBook:
         """The book as it is now."""
         if self._unread is not None:
             self._read(*self._unread)
-        if self._waiting:
-            self._unsound_since_ns = self._book.set_levels(self._waiting, self._unsound_since_ns)
-            self._waiting.clear()
+        if self.waiting:
+            self._unsound_since_ns = self._book.set_levels(self.waiting, self._unsound_since_ns)
+            self.waiting.clear()
             self._last = None
         return self._book
 
@@ -91,7 +86,7 @@ class LateBook:
 
     def lose(self, at_ns: int) -> None:
         """Forget all that was said of levels and tops, read or not."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._unread = self._last = None
         self._book.invalidate()
         self._unsound_since_ns = at_ns

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import latebook
-from engine.book import Book, MirroredChange
+from engine.book import MirroredChange
 from engine.busy import BookMessage, read
-from engine.latebook import MOST_WAITING, LateBook
+from engine.latebook import LateBook
 from engine.markets import Market, Outcome
 from engine.signals import BookState
 from engine.units import PRICE_SCALE, price_text
@@ -62,7 +61,7 @@ def test_what_nobody_looks_at_is_not_read(read_levels: list[str]) -> None:
     for at_ns in range(1, 5):
         show(late, at_ns, UP, text(UP, BIDS, ASKS))
         show(late, at_ns, DOWN, text(DOWN, BIDS, ASKS))
-        late.changed(bid(at_ns, 4900, 5.0))
+        late.waiting.append(bid(at_ns, 4900, 5.0))
     assert read_levels == []
     assert late.look().levels(UP)[0] == ((5000, 10_000_000), (4900, 5_000_000))
     assert read_levels == ["72"], "the last one, and nothing before it"
@@ -84,7 +83,7 @@ def test_any_other_book_is_read(read_levels: list[str], between: str) -> None:
     late = LateBook(MARKET, 0, eager=True)
     show(late, 1, UP, text(UP, BIDS, ASKS))
     if between == "change":
-        late.changed(bid(2, 4900, 5.0))
+        late.waiting.append(bid(2, 4900, 5.0))
         late.look()
     bids = {5000: "11", 4900: "20"} if between == "another size" else BIDS
     stamp = "1790000000001" if between == "another stamp" else "1790000000000"
@@ -105,7 +104,7 @@ def test_a_book_that_turns_out_malformed_leaves_none() -> None:
     show(late, 1, UP, text(UP, BIDS, ASKS))
     late.look()
     show(late, 2, UP, text(UP, {5000: "10", 4900: "-1"}, ASKS))
-    late.changed(bid(3, 5000, 7.0))
+    late.waiting.append(bid(3, 5000, 7.0))
     assert late.look().state is BookState.UNSYNCED
     assert late.unsound_since_ns == 2
     show(late, 4, UP, text(UP, BIDS, ASKS))
@@ -116,12 +115,12 @@ def test_unsound_since_the_first_message_that_made_it_so() -> None:
     late = LateBook(MARKET, 0)
     assert late.unsound_since_ns == 0
     show(late, 1, UP, text(UP, BIDS, ASKS))
-    late.changed(bid(2, 4900, 5.0))
+    late.waiting.append(bid(2, 4900, 5.0))
     assert late.unsound_since_ns is None
-    late.changed(bid(3, 4900, 6.0, up_bid=4950))
-    late.changed(bid(4, 4900, 7.0, up_bid=4950))
+    late.waiting.append(bid(3, 4900, 6.0, up_bid=4950))
+    late.waiting.append(bid(4, 4900, 7.0, up_bid=4950))
     assert late.unsound_since_ns == 3
-    late.changed(bid(5, 4900, 8.0))
+    late.waiting.append(bid(5, 4900, 8.0))
     assert late.unsound_since_ns is None
     show(late, 6, UP, text(UP, {5200: "1"}, {5100: "1"}))
     assert (late.look().state, late.unsound_since_ns) == (BookState.CROSSED, 6)
@@ -143,26 +142,9 @@ def test_whoever_changes_the_book_has_it_judged() -> None:
 def test_a_lost_book_forgets_what_waits() -> None:
     late = LateBook(MARKET, 0)
     show(late, 1, UP, text(UP, BIDS, ASKS))
-    late.changed(bid(2, 4900, 5.0))
+    late.waiting.append(bid(2, 4900, 5.0))
     late.lose(3)
     assert late.look().levels(UP) == ((), ())
-
-
-def test_no_more_than_so_many_changes_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    batches: list[int] = []
-    apply = Book.set_levels
-
-    def counted(book: Book, changes: list[MirroredChange], since_ns: int | None) -> int | None:
-        batches.append(len(changes))
-        return apply(book, changes, since_ns)
-
-    monkeypatch.setattr(latebook.Book, "set_levels", counted)
-    late = LateBook(MARKET, 0)
-    show(late, 1, UP, text(UP, BIDS, ASKS))
-    for at_ns in range(2 * MOST_WAITING + 1):
-        late.changed(bid(at_ns, 4900, 1.0 + at_ns))
-    assert batches == [MOST_WAITING, MOST_WAITING]
-    assert late.look().levels(UP)[0][1] == (4900, (2 * MOST_WAITING + 1) * 1_000_000)
 
 
 def test_what_was_overtaken_still_counts_as_agreement_of_the_tokens() -> None:
@@ -175,7 +157,7 @@ def test_what_was_overtaken_still_counts_as_agreement_of_the_tokens() -> None:
     assert late.look().mirror_sum_off
     show(late, 1, UP, text(UP, BIDS, ASKS))
     for at_ns in range(2, 12):
-        late.changed(bid(at_ns, 4900, 5.0))
+        late.waiting.append(bid(at_ns, 4900, 5.0))
     show(late, 12, UP, text(UP, BIDS, ASKS))
     assert not late.look().mirror_sum_off
 
@@ -196,7 +178,7 @@ def test_how_often_somebody_looks_changes_no_book(steps: list[Any], data: st.Dat
             if kind == "lose":
                 late.lose(at_ns)
             elif kind == "change":
-                late.changed(bid(at_ns, about[0] * 100, about[1]))
+                late.waiting.append(bid(at_ns, about[0] * 100, about[1]))
             else:
                 bids = {price * 100: about[1][price] for price in sorted(about[1], reverse=True)}
                 with suppress(ValueError):
