@@ -60,11 +60,13 @@ class Features:
             transaction_hash=trade.transaction_hash,
         )
         units, paid, up_notional = order.units, order.paid, order.up_notional
-        if units >= LARGE_UNITS:
+        if units < LARGE_UNITS:
+            return
+        if units - size >= LARGE_UNITS:
             self._large.remove(
                 order.direction, units - size, paid - trade.price * size, up_notional - trade.yes_price * size
             )
-            self._large.add(order.direction, units, paid, up_notional)
+        self._large.add(order.direction, units, paid, up_notional)
 
     def quote(self, at_ns: int, bid: int, ask: int, bid_size: int, ask_size: int) -> None:
         """Up's best bid and ask as last stated, in ticks and micro-shares (sizes 0 when unknown)."""
@@ -121,8 +123,10 @@ class Features:
         """Move the start of the window; starts never run backwards."""
         self.fair.evict(start_ns)
         for order in self.orders.evict(start_ns):
-            self._sizes.add(order.at_ns, price_band(order.up_notional, order.units), order.units)
-            self._large.remove(order.direction, order.units, order.paid, order.up_notional)
+            units = order.units
+            self._sizes.add(order.at_ns, price_band(order.up_notional, units), units)
+            if units >= LARGE_UNITS:
+                self._large.remove(order.direction, units, order.paid, order.up_notional)
         self._sizes.evict(start_ns)
         if self.order_flow is not None:
             self.order_flow.evict(start_ns)

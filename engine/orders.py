@@ -105,11 +105,16 @@ class Orders:
 
     def evict(self, start_ns: int) -> list[TakerOrder]:
         """Drop the orders first received before ``start_ns`` and return them, oldest first."""
-        orders, dropped = self._orders, []
+        orders, joinable, dropped = self._orders, self._joinable, []
         while orders and orders[0].at_ns < start_ns:
             order = orders.popleft()
-            self._forget(order)
             dropped.append(order)
+            tally = self._tallies[order.direction]
+            tally.orders -= 1
+            tally.units -= order.units
+            tally.paid -= order.paid
+            if joinable.get(order.key) is order:
+                del joinable[order.key]
         return dropped
 
     def tally(self, direction: int) -> Tally:
@@ -144,11 +149,3 @@ class Orders:
             self._orders.append(order)
             self._tallies[direction].orders += 1
         return order
-
-    def _forget(self, order: TakerOrder) -> None:
-        tally = self._tallies[order.direction]
-        tally.orders -= 1
-        tally.units -= order.units
-        tally.paid -= order.paid
-        if self._joinable.get(order.key) is order:
-            del self._joinable[order.key]

@@ -41,33 +41,31 @@ class WhaleUnit(StrEnum):
 
 def price_band(up_notional: int, units: int) -> int:
     """Band 0..``BANDS − 1`` of an order's mean price, from Σ YES-equivalent price × size and Σ size (above 0)."""
-    nearer_end = min(up_notional, units * PRICE_SCALE - up_notional)
-    return min(BANDS - 1, nearer_end // (units * _BAND_TICKS))
+    other_end = units * PRICE_SCALE - up_notional
+    band = min(up_notional, other_end) // (units * _BAND_TICKS)
+    return band if band < BANDS else BANDS - 1
 
 
 class Sizes:
     """Sizes in ascending order, equal ones as often as they were added.
 
-    Kept in blocks, so that adding and removing never move more than one, however many there are.
+    Kept in blocks, so that adding and removing never move more than one, however many there are; ``count`` of them.
     """
 
-    __slots__ = ("_blocks", "_bounds", "_count")
+    __slots__ = ("_blocks", "_bounds", "count")
 
     def __init__(self) -> None:
         # Nothing in a block is below its bound, nothing in the one before it above. A bound stays when its size goes.
         self._blocks: list[list[int]] = [[]]
         self._bounds: list[int] = [0]
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def add(self, size: int) -> None:
         """Add a size, 0 or more."""
         index = bisect_right(self._bounds, size) - 1
         block = self._blocks[index]
         insort(block, size)
-        self._count += 1
+        self.count += 1
         if len(block) > _BLOCK:
             upper = block[_BLOCK // 2 :]
             del block[_BLOCK // 2 :]
@@ -80,15 +78,16 @@ class Sizes:
         while not _holds(block := self._blocks[index], place := bisect_left(block, size), size):
             index -= 1  # one that equals a bound may have stayed below it
         del block[place]
-        self._count -= 1
+        self.count -= 1
         if not block and index:
             del self._blocks[index], self._bounds[index]
 
     def at_least(self, size: float) -> int:
         """How many have this size or more."""
-        index = max(0, bisect_left(self._bounds, size) - 1)
-        block = self._blocks[index]
-        return len(block) - bisect_left(block, size) + sum(map(len, self._blocks[index + 1 :]))
+        blocks = self._blocks
+        index = max(0, bisect_left(self._bounds, size) - 1) if len(blocks) > 1 else 0
+        found = len(blocks[index]) - bisect_left(blocks[index], size)
+        return found + sum(map(len, blocks[index + 1 :])) if index + 1 < len(blocks) else found
 
     def from_top(self, rank: int) -> int:
         """The size that ``rank`` others come after, 0 for the largest; ``rank`` below their number."""
@@ -127,9 +126,9 @@ class SizeBaseline:
     def percentile_99(self, band: int) -> int | None:
         """The 99th percentile of a band by nearest rank, ``None`` with fewer than ``SAMPLES_NEEDED`` orders."""
         sizes = self._sizes.get(band)
-        if sizes is None or len(sizes) < SAMPLES_NEEDED:
+        if sizes is None or sizes.count < SAMPLES_NEEDED:
             return None
-        return sizes.from_top(len(sizes) // 100)
+        return sizes.from_top(sizes.count // 100)
 
 
 class LargeOrders:
@@ -146,14 +145,14 @@ class LargeOrders:
         self._paid = {+1: 0, -1: 0}
 
     def add(self, direction: int, units: int, paid: int, up_notional: int) -> None:
-        """Add an order; nothing is done with one that is not large or has no direction."""
-        if units >= LARGE_UNITS and direction:
+        """Add an order that is large; nothing is done with one that has no direction."""
+        if direction:
             self._sizes[price_band(up_notional, units), direction].add(units)
             self._paid[direction] += paid > PAID_WHALE
 
     def remove(self, direction: int, units: int, paid: int, up_notional: int) -> None:
         """Remove an order that was given to ``add`` like this."""
-        if units >= LARGE_UNITS and direction:
+        if direction:
             self._sizes[price_band(up_notional, units), direction].remove(units)
             self._paid[direction] -= paid > PAID_WHALE
 
@@ -163,9 +162,14 @@ class LargeOrders:
 
     def at_least(self, baseline: SizeBaseline, multiple: float, floor_units: float) -> tuple[int, int]:
         """How many have ``floor_units`` and ``multiple`` times what was usual in their band, if that is known."""
-        found = {+1: 0, -1: 0}
+        up = down = 0
         for (band, direction), sizes in self._sizes.items():
+            if not sizes.count:
+                continue
             usual = baseline.percentile_99(band)
-            least = floor_units if usual is None else max(floor_units, multiple * usual)
-            found[direction] += sizes.at_least(least)
-        return found[+1], found[-1]
+            number = sizes.at_least(floor_units if usual is None else max(floor_units, multiple * usual))
+            if direction > 0:
+                up += number
+            else:
+                down += number
+        return up, down

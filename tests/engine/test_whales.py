@@ -49,7 +49,7 @@ def test_sizes_equal_a_sorted_list(moves: list[tuple[int, int]], block: int) -> 
                 ranked = sorted([*ranked, size])
             elif ranked:
                 sizes.remove(ranked.pop(choice % len(ranked)))
-            assert len(sizes) == len(ranked)
+            assert sizes.count == len(ranked)
             assert [sizes.from_top(rank) for rank in range(len(ranked))] == ranked[::-1]
             for least in (-1, 0, 0.5, 1, 3, 3.5, 7.5, 12, 13, 1e20, 2e20):
                 assert sizes.at_least(least) == sum(size >= least for size in ranked)
@@ -114,14 +114,14 @@ def test_equals_the_definition_at_every_step(moves: list[tuple[int, int, int]]) 
 CENT = SIZE_SCALE * PRICE_SCALE // 100
 
 
-def test_only_large_directed_orders_count() -> None:
+def test_only_directed_orders_count() -> None:
     large, baseline = LargeOrders(), SizeBaseline()
     for direction, shares in ((1, 1_000), (-1, 2_000), (-1, 2_500), (0, 3_000)):
         large.add(direction, shares * SIZE_SCALE, shares * 50 * CENT, shares * 50 * CENT)
-    large.add(1, 1_000 * SIZE_SCALE - 1, 1, 1)
     assert large.at_least(baseline, 1.0, 1_000 * SIZE_SCALE) == (1, 2)
     assert large.at_least(baseline, 1.0, 1_000 * SIZE_SCALE + 0.5) == (0, 2)
     assert large.paid() == (0, 1)
+    large.remove(0, 3_000 * SIZE_SCALE, 1, 1)
 
 
 def test_an_order_leaves_as_it_came() -> None:
