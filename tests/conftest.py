@@ -1,9 +1,10 @@
 import gc
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from engine.settings import TransportKind
@@ -54,6 +55,13 @@ def repeats(item: pytest.Item) -> bool:
     """Whether a test does the same over and over: by its marks, or with the many examples of a property."""
     marked = any(item.get_closest_marker(name) for name in ("slow", "untraced"))
     return marked or getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+
+
+@pytest.fixture(autouse=True)
+def structlog_as_it_was() -> Iterator[None]:
+    """Whoever captures logs leaves structlog configured, and then an engine logs as that says."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

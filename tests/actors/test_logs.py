@@ -4,20 +4,12 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from actors import logs
 from engine.settings import LogSettings
-
-
-@pytest.fixture(autouse=True)
-def structlog_as_it_was() -> Iterator[None]:
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
 
 
 def json_lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -6,14 +6,6 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-import structlog
-
-
-@pytest.fixture(autouse=True)
-def structlog_as_it_was() -> Iterator[None]:
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from typing import Any
 
 import httpx
 import pytest
-import structlog
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import open_websocket_url
@@ -126,7 +125,6 @@ async def test_peers_that_talk_nonsense_or_nothing_are_let_go(autojump_clock: Mo
 async def test_a_bug_in_a_connection_is_logged_and_ends_that_one(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    structlog.reset_defaults()  # whatever ran before: an application that configured nothing logs by ``logging``
     async with staged() as stage:
         monkeypatch.setattr(stage.venue.faults, "rejection", lambda: 1 / 0)
         with pytest.raises(FeedFault):
