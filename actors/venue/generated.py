@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 from actors.venue.listing import Listing, asset_id, condition_id, gamma_id
 from actors.venue.options import VenueOptions
@@ -100,27 +101,7 @@ class GeneratedSource:
         return self._paths[underlying]
 
     def _listing(self, slot: Slot) -> Listing:
-        seed, slug = self._options.seed, slot.slug
-        return Listing(
-            slug=slug,
-            series=slot.series,
-            family=slot.series.rpartition("-")[2],
-            underlying=slot.underlying,
-            condition_id=condition_id(seed, slug),
-            up_asset_id=asset_id(seed, slug, Outcome.UP),
-            down_asset_id=asset_id(seed, slug, Outcome.DOWN),
-            gamma_id=gamma_id(seed, slug),
-            opens_ns=slot.start_ns - self._trade_before_ns,
-            start_ns=slot.start_ns,
-            end_ns=slot.end_ns,
-            resolves_ns=slot.end_ns + self._resolution_ns(slug),
-        )
-
-    def _resolution_ns(self, slug: str) -> int:
-        fixed = self._options.resolve_after_s
-        low, high = RESOLUTION_S
-        seconds = low + (high - low) * uniform(self._options.seed, slug, "resolution") if fixed is None else fixed
-        return int(seconds * NS_PER_S)
+        return _listing(slot, self._options.seed, self._trade_before_ns, self._options.resolve_after_s)
 
     def _found(self, identity: str, now_ns: int) -> Listing | None:
         self._index(now_ns)
@@ -143,3 +124,29 @@ class GeneratedSource:
             gone = shelf.listings.popleft()
             for identity in (gone.condition_id, *gone.asset_ids, gone.gamma_id):
                 self._by_id.pop(identity, None)
+
+
+# A venue begins with a thousand of them, and venues of one seed with the same ones.
+@lru_cache(maxsize=2048)
+def _listing(slot: Slot, seed: int, trade_before_ns: int, resolve_after_s: float | None) -> Listing:
+    slug = slot.slug
+    return Listing(
+        slug=slug,
+        series=slot.series,
+        family=slot.series.rpartition("-")[2],
+        underlying=slot.underlying,
+        condition_id=condition_id(seed, slug),
+        up_asset_id=asset_id(seed, slug, Outcome.UP),
+        down_asset_id=asset_id(seed, slug, Outcome.DOWN),
+        gamma_id=gamma_id(seed, slug),
+        opens_ns=slot.start_ns - trade_before_ns,
+        start_ns=slot.start_ns,
+        end_ns=slot.end_ns,
+        resolves_ns=slot.end_ns + _resolution_ns(seed, slug, resolve_after_s),
+    )
+
+
+def _resolution_ns(seed: int, slug: str, fixed_s: float | None) -> int:
+    low, high = RESOLUTION_S
+    seconds = low + (high - low) * uniform(seed, slug, "resolution") if fixed_s is None else fixed_s
+    return int(seconds * NS_PER_S)
