@@ -85,7 +85,7 @@ class Features:
             self.order_flow.quote(at_ns, bid, ask, bid_size, ask_size)
 
     def again(self, at_ns: int) -> None:
-        """What was said last of the quote, or that there is none, is said again."""
+        """The valid quote that was stated last, or that there is none, is said again."""
         if at_ns < self._quiet_until_ns:
             self.fair.quoted_ns = at_ns
         elif self.fair.top != NO_TOP:

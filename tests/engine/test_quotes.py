@@ -313,7 +313,9 @@ statements = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(steps, statements, st.booleans()), max_size=40), st.sampled_from((S, 7 * S, 30 * S)))
+@given(
+    st.lists(st.tuples(steps, statements, st.booleans()), min_size=10, max_size=40), st.sampled_from((S, 7 * S, 30 * S))
+)
 def test_equals_the_definition_whenever_it_is_asked(
     moves: list[tuple[int, tuple[object, ...], bool]], window_ns: int
 ) -> None:

@@ -35,7 +35,9 @@ def test_from_top_beyond_all() -> None:
 
 
 # A size is added, or (-1) one of those that are there goes.
-changes = st.lists(st.tuples(st.integers(0, 12) | st.just(-1) | st.just(10**20), st.integers(0, 10**6)), max_size=120)
+changes = st.lists(
+    st.tuples(st.integers(0, 12) | st.just(-1) | st.just(10**20), st.integers(0, 10**6)), min_size=20, max_size=120
+)
 
 
 @given(changes, st.integers(2, 5))
@@ -53,6 +55,17 @@ def test_sizes_equal_a_sorted_list(moves: list[tuple[int, int]], block: int) -> 
             assert [sizes.from_top(rank) for rank in range(len(ranked))] == ranked[::-1]
             for least in (-1, 0, 0.5, 1, 3, 3.5, 7.5, 12, 13, 1e20, 2e20):
                 assert sizes.at_least(least) == sum(size >= least for size in ranked)
+
+
+def test_equal_sizes_on_both_sides_of_a_bound() -> None:
+    sizes = Sizes()
+    with patch("engine.whales._BLOCK", 2):
+        for size in (5, 5, 5, 6):
+            sizes.add(size)
+    assert (sizes.at_least(5), sizes.at_least(5.5)) == (4, 1)
+    for _ in range(3):
+        sizes.remove(5)
+    assert [sizes.from_top(rank) for rank in range(sizes.count)] == [6]
 
 
 def test_many_sizes_stay_in_short_blocks() -> None:
