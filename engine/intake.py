@@ -31,12 +31,15 @@ from engine.latebook import MOST_WAITING, LateBook
 from engine.markets import Market, Outcome, Side
 from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
 from engine.signals import BookState
-from engine.units import PRICE_SCALE
+from engine.units import NS_PER_S, PRICE_SCALE
 from engine.window import TradeWindow
 from engine.wire import decode
 
 _BUY = Side.BUY
 
+
+_UNFED = Features(window_ns=NS_PER_S, tick=100)
+"""What a scorer finds that does without features; nothing ever goes in."""
 
 PRESSURE_TICKS = 5
 PRESSURE_DECAY = 0.5
@@ -53,6 +56,7 @@ class Intake:
         "_heard_both_ns",
         "_heard_ns",
         "_late_book",
+        "_quoted",
         "_unclean_since_ns",
         "_wants_features",
         "_wants_pressure",
@@ -80,12 +84,14 @@ class Intake:
         self._late_book: LateBook | None = None
         self.trades = TradeWindow()
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
-        self.features = Features(window_ns=window_ns, tick=100)
+        self.features = Features(window_ns=window_ns, tick=100) if wants_features else _UNFED
         self.epoch = 0
         self.fault: str | None = None
         self._heard_ns: dict[str, int] = {}
         self._heard_both_ns = 0
         self._unclean_since_ns: int | None = None
+        # The best bids of Up and of Down of the quote that the features had last, if it was from a level change.
+        self._quoted: tuple[int, int] | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
         self._wants_features = wants_features
         self._wants_pressure = wants_pressure
@@ -134,7 +140,7 @@ class Intake:
             return
         if self.market is None or market.asset_ids != self.market.asset_ids:
             self._late_book = LateBook(market, self.unclean_since_ns, eager=self._wants_features)
-            self.features.tick_size(market.tick)
+            self._step_of_price(market.tick)
         elif self.market.winner is not None and market.winner is None:
             market = evolve(market, winner=self.market.winner, closed=True)
         self.market = market
@@ -158,10 +164,17 @@ class Intake:
         self._lose_book(record.at_ns)
 
     def _lose_book(self, at_ns: int) -> None:
-        self.features.gap(at_ns)
+        self._quoted = None
+        if self._wants_features:
+            self.features.gap(at_ns)
         self._unclean_since_ns = at_ns
         if self._late_book is not None:
             self._late_book.lose(at_ns)
+
+    def _step_of_price(self, tick: int) -> None:
+        self._quoted = None
+        if self._wants_features:
+            self.features.tick_size(tick)
 
     def _frame(self, record: Frame) -> None:
         self.frames(record.at_ns, (record.text,))
@@ -226,7 +239,13 @@ class Intake:
         waiting = late.waiting
         waiting.append((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
         if self._wants_features:
-            self._keep_features(late.look(), at_ns)
+            book = late.look()
+            if self._quoted == (up_bid, down_bid) and (price != up_bid if of_up else down.price != down_bid):
+                self.features.again(at_ns)
+                self._keep_pressure(book, at_ns)
+            else:
+                self._keep_features(book, at_ns)
+                self._quoted = up_bid, down_bid
         elif len(waiting) >= MOST_WAITING:
             late.look()
         return True
@@ -271,7 +290,7 @@ class Intake:
         if outcome is None or self.book is None:
             return False
         if event.tick is not None and self.book.tick_size(event.tick):
-            self.features.tick_size(event.tick)
+            self._step_of_price(event.tick)
         self.book.snapshot(event, outcome)
         self._book_moved(self.book, at_ns)
         return True
@@ -306,7 +325,7 @@ class Intake:
         if outcome is None or self.book is None:
             return False
         if self.book.tick_size(event.new_tick):
-            self.features.tick_size(event.new_tick)
+            self._step_of_price(event.new_tick)
             self._lose_book(at_ns)
         return True
 
@@ -345,11 +364,15 @@ class Intake:
             self._keep_features(book, at_ns)
 
     def _keep_features(self, book: Book, at_ns: int) -> None:
+        self._quoted = None
         quote = book.quote()
         if quote is None:
             self.features.no_quote(at_ns)
         else:
             self.features.quote(at_ns, *quote)
+        self._keep_pressure(book, at_ns)
+
+    def _keep_pressure(self, book: Book, at_ns: int) -> None:
         if not self._wants_pressure:
             return
         if book.state is BookState.CLEAN:

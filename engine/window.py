@@ -64,6 +64,10 @@ class WindowTrade(Struct, frozen=True, kw_only=True, gc=False):
     transaction_hash: str | None
 
 
+_NO_TRADES: Final[deque[WindowTrade]] = deque(maxlen=0)
+_NO_PRICES: Final[deque[int]] = deque(maxlen=0)
+
+
 def _window_trade(trade: Trade, outcome: Outcome, at_ns: int) -> WindowTrade:
     return WindowTrade(
         at_ns=at_ns,
@@ -186,9 +190,10 @@ class TradeWindow:
     )
 
     def __init__(self) -> None:
-        self._trades: deque[WindowTrade] = deque()
-        self._remembered: deque[WindowTrade] = deque()
-        self._yes_prices: deque[int] = deque()
+        # An empty deque has room for 64 members, and many a market trades seldom: there are none until something is in.
+        self._trades = _NO_TRADES
+        self._remembered = _NO_TRADES
+        self._yes_prices = _NO_PRICES
         self._hashed = _HashedPrints()
         self._plain = _PlainPrints()
         self._newest_ms = 0
@@ -210,15 +215,18 @@ class TradeWindow:
         if self._is_known(added):
             return None
         self._note_lateness(added.venue_ms, at_ns)
+        self._trades = self._trades or deque()
         self._trades.append(added)
         if outcome is _UP:
+            self._yes_prices = self._yes_prices or deque()
             self._yes_prices.append(added.price)
         self._count(added, +1)
         return added
 
     def evict(self, start_ns: int) -> None:
         """Drop the trades received before ``start_ns``, and forget those received long before it."""
-        trades, remembered = self._trades, self._remembered
+        trades = self._trades
+        remembered = self._remembered = self._remembered or (deque() if trades else _NO_TRADES)
         while trades and trades[0].at_ns < start_ns:
             dropped = trades.popleft()
             if dropped.outcome is _UP:
