@@ -2,8 +2,8 @@
 
 ``markets``: the same messages of 500 markets each time, played to so many pipelines at once; when those are through,
 the next so many have their turn. So only what is alive at the same time differs. One by one each market has a message
-in turn; in bursts each has ten, as when its socket is read. Texts are copied right before they are played, as a socket
-would deliver them, since reading them from memory that is long cold would be charged to whoever comes first.
+in turn; in bursts each has twenty, as when its socket is read. Texts are copied right before they are played, as a
+socket would deliver them, since reading them from memory that is long cold would be charged to whoever comes first.
 
 ``window``: a trade and its score when the window holds so many, one leaving for each that comes. A level change a
 second keeps the market alive between them, uncharged.
@@ -25,7 +25,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,11 +37,11 @@ from engine.pipeline import MarketPipeline
 from engine.records import Frame
 from tests.bench.speed.corpus import Mix, generated
 from tests.bench.speed.offline import launched
-from tests.bench.speed.pipelines import asking, opened
+from tests.bench.speed.pipelines import asking, opened, taking, wake_ups
 from tests.bench.speed.reference import Reference
 from tests.bench.speed.stored import Stored, StoredLine, StoredMarket, plain
 
-BURST: Final = 10
+BURST: Final = 20
 BATCH: Final = 100
 """So many messages are copied, then played."""
 
@@ -80,16 +80,16 @@ PROTOTYPE: Final = "reference engine"
 KINDS: Final = (OURS, PROTOTYPE)
 BURSTS: Final = {BURST: "in bursts", 1: "one by one"}
 
-Take = Callable[[int, str, bool], object]
-"""Takes in one message and scores after a trade: time (epoch ns), text, whether it holds a trade."""
+Take = Callable[[int, Sequence[str], bool], object]
+"""Takes in what came at once and scores after a trade: time (epoch ns), texts, whether the last one holds a trade."""
 
 
 def _ours(market: StoredMarket, opening: str, first_ns: int) -> Take:
     pipeline = opened(market, opening, first_ns)
-    receive, ask = pipeline.receive, asking(pipeline)
+    receive, ask = taking(pipeline), asking(pipeline)
 
-    def take(at_ns: int, text: str, is_trade: bool) -> None:
-        receive(Frame(at_ns=at_ns, text=text))
+    def take(at_ns: int, texts: Sequence[str], is_trade: bool) -> None:
+        receive(at_ns, texts)
         if is_trade:
             ask(at_ns)
 
@@ -101,8 +101,10 @@ def _prototype(market: StoredMarket, opening: str, first_ns: int) -> Take:
     engine.message(opening, first_ns)
     message, score = engine.message, engine.score
 
-    def take(at_ns: int, text: str, is_trade: bool) -> None:
-        if message(text, at_ns):
+    def take(at_ns: int, texts: Sequence[str], is_trade: bool) -> None:
+        for text in texts:
+            message(text, at_ns)
+        if is_trade:
             score(at_ns)
 
     return take
@@ -121,13 +123,18 @@ def at_once(stored: Stored, markets: int, burst: int, kind: str) -> float:
     for begin in range(0, len(columns), markets):
         group = range(begin, min(begin + markets, len(columns)))
         takes = {place: _TAKES[kind](stored.markets[place], stored.openings[place], first_ns) for place in group}
-        turns = chain.from_iterable(_turns([columns[place] for place in group], burst))
-        while batch := [(line[0], line[1], line[2].encode().decode(), line[3]) for line in islice(turns, BATCH)]:
+        turns = _turns([columns[place] for place in group], burst)
+        while played := list(islice(turns, BATCH // burst)):
+            came = [wake_up for turn in played for wake_up in wake_ups(map(_copied, turn))]
             began = time.process_time()
-            for market, at_ns, text, is_trade in batch:
-                takes[market](at_ns, text, is_trade)
+            for market, at_ns, texts, is_trade in came:
+                takes[market](at_ns, texts, is_trade)
             spent += time.process_time() - began
     return spent / len(stored.lines) * 1e6
+
+
+def _copied(line: StoredLine) -> StoredLine:
+    return line._replace(text=line.text.encode().decode())
 
 
 def _turns(columns: Sequence[Sequence[StoredLine]], burst: int) -> Iterator[Sequence[StoredLine]]:
