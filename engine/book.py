@@ -279,11 +279,15 @@ class Book:
 
     def invalidate(self) -> None:
         """Drop everything the venue said of levels and tops: after a gap nothing of it can be trusted."""
+        self.drop_levels()
+        self._mirror.forget_half()
+
+    def drop_levels(self) -> None:
+        """There is no book until the next snapshot; what the tokens were compared by stays."""
         self._up.replace({})
         self._down.replace({})
         self._synced = False
         self._stated_up = self._stated_down = None
-        self._mirror.forget_half()
 
     @property
     def state(self) -> BookState:

@@ -37,7 +37,6 @@ from engine.wire import decode
 
 _BUY = Side.BUY
 
-
 _UNFED = Features(window_ns=NS_PER_S, tick=100)
 """What a scorer finds that does without features; nothing ever goes in."""
 

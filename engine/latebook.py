@@ -110,7 +110,7 @@ class LateBook:
         try:
             (event,) = decode(text)
         except WireError:
-            self._book.invalidate()
+            self._book.drop_levels()
         else:
             assert isinstance(event, BookSnapshot)
             self._book.replace(outcome, *ladders_of(event))

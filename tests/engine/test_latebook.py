@@ -162,6 +162,19 @@ def test_what_was_overtaken_still_counts_as_agreement_of_the_tokens() -> None:
     assert not late.look().mirror_sum_off
 
 
+def test_a_look_at_a_malformed_book_does_not_spoil_the_comparison_of_the_tokens() -> None:
+    seldom, often = LateBook(MARKET, 0), LateBook(MARKET, 0)
+    for at_ns in range(1, 13):
+        for late in (seldom, often):
+            show(late, at_ns, UP, text(UP, {5000: "10", 4900: "x"}, ASKS))
+        often.look()
+        for late in (seldom, often):
+            show(late, at_ns, DOWN, text(DOWN, {2000: "1", 1900: "x"}, {2100: "1"}))
+        often.look()
+    assert seldom.look().mirror_sum_off
+    assert often.look().mirror_sum_off
+
+
 _sizes = st.sampled_from(["1", "2.5", "1000", "x", "0"])
 _steps = st.one_of(
     st.tuples(st.just("book"), st.sampled_from([UP, DOWN]), st.dictionaries(st.integers(45, 53), _sizes, max_size=4)),
