@@ -1,9 +1,10 @@
 """The market actor: one per followed target; owns its pipeline and its connection, and emits through its seat.
 
-What the socket brings is taken in by the connection's own task, a whole wake-up's worth in one synchronous call with
-one time. The actor's task wakes for deadlines and for what others tell it; that waits in an inbox, stamped, and goes
-in before anything later does. Both run on one thread and nothing in between waits, so the pipeline sees one order, and
-a slow moment changes no signal, only when it is seen.
+What the socket brings is stamped and taped by the connection's own task, a whole wake-up's worth in one synchronous
+call with one time, and then waits unread: until a deadline, until anybody looks, or until there is enough of it. Code
+and state are cold whenever the processor wakes, and many messages share what it costs to warm them up. What others tell
+the actor waits too, stamped, in an inbox; everything goes in before anything later does. All run on one thread and
+nothing in between waits, so the pipeline sees one order, and a slow moment changes no signal, only when it is seen.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ INBOX_RECORDS = 64
 
 INBOX_ASKS = 256
 """Requests that may wait; beyond that they are answered neutrally at once."""
+
+UNREAD_WAKE_UPS = 32
+"""Wake-ups whose messages may wait to be read. More would gain little and keep a deadline longer."""
+
+UNREAD_CHARACTERS = 1 << 16
+"""Characters of messages that may wait to be read."""
 
 RESYNC_PAUSE_S = 30.0
 """A bad book calls for a new socket at most this often: if a fresh one does not mend it, a fresher one will not."""
@@ -86,6 +93,9 @@ class MarketActor:
         self._seat = seat
         self._tools = tools
         self._clock = tools.clock
+        # What came of the socket and is not in the pipeline yet; all of it is older than what is in the inbox.
+        self._unread: list[tuple[int, Sequence[str]]] = []
+        self._unread_characters = 0
         self._inbox: list[Record] = []
         self._asked: list[Ask] = []
         self._bell = trio.Event()
@@ -94,7 +104,6 @@ class MarketActor:
         self._reconnector = tools.new_reconnector(seat, self)
         self._followed_ns = seat.occupy(self._clock.now_ns())
         self._pipeline = tools.new_pipeline(seat, self._followed_ns)
-        self._known: Market | None = None
         self._connection: trio.CancelScope | None = None
         self._subscribed: tuple[str, ...] = ()
         self._may_resync_ns = 0
@@ -131,7 +140,9 @@ class MarketActor:
     @property
     def feed_state(self) -> FeedState:
         """How the feed stands now."""
-        return self._pipeline.feed_state(self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        self._contained(self._read)
+        return self._pipeline.feed_state(now_ns)
 
     # Called by the connection's task (``Listener``).
 
@@ -141,13 +152,9 @@ class MarketActor:
         self._hear(Connected(at_ns=self._clock.now_ns(), epoch=epoch))
 
     def deliver(self, texts: Sequence[str]) -> int:
-        """Take in the messages of one wake-up, in order; answers the time that all of them have."""
+        """Keep the messages of one wake-up, in order, to be read soon; answers the time that all of them have."""
         now_ns = self._clock.now_ns()
-        try:
-            if self._listens():
-                self._take_messages(texts, now_ns)
-        except Exception as error:  # noqa: BLE001 - kept for the actor's task
-            self._fail(error)
+        self._contained(self._keep, texts, now_ns)
         return now_ns
 
     def disconnected(self, epoch: int, reason: str) -> None:
@@ -158,34 +165,41 @@ class MarketActor:
             self._tools.refresh(self._seat.target.key)
 
     def _hear(self, record: Record) -> None:
+        self._contained(self._take, record)
+
+    def _contained(self, step: Callable[..., None], *arguments: object) -> None:
+        """Do for others what may crash this actor: its own task raises that, and at once, for it is no fault of theirs.
+
+        What waits in the inbox is older and goes in first; a wreck and an ended market take nothing in.
+        """
         try:
-            if self._listens():
-                self._take(record)
-        except Exception as error:  # noqa: BLE001 - kept for the actor's task
-            self._fail(error)
+            if self._inbox and self._failure is None:
+                self._digest()
+            if self._failure is None and not self._pipeline.ended:
+                step(*arguments)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._failure = error
+            self._bell.set()
 
-    def _listens(self) -> bool:
-        """Whether there is any use in what comes now; what waits is older and goes in first."""
-        if self._failure is None and self._inbox:
-            self._digest()
-        return self._failure is None and not self._pipeline.ended
-
-    def _take_messages(self, texts: Sequence[str], now_ns: int) -> None:
-        tape = self._tools.tape
+    def _keep(self, texts: Sequence[str], now_ns: int) -> None:
+        tape, unread = self._tools.tape, self._unread
         if tape:
             for text in texts:
                 tape(self._seat.target.key, Frame(at_ns=now_ns, text=text))
-        if signals := self._pipeline.frames(now_ns, texts):
-            self._emit(signals)
-        if self._opening_ns is not None:
+        unread.append((now_ns, texts))
+        self._unread_characters += sum(map(len, texts))
+        if len(unread) >= UNREAD_WAKE_UPS or self._unread_characters > UNREAD_CHARACTERS:
+            self._read()
+        if self._opening_ns is not None and now_ns >= self._opening_ns:
+            self._read()
             self._watch_opening(now_ns)
-        if self._pipeline.intake.market is not self._known:
-            self._bell.set()
 
-    def _fail(self, error: Exception) -> None:
-        # What the pipeline raises is this actor's crash, not the peer's fault: its own task raises it, and at once.
-        self._failure = error
-        self._bell.set()
+    def _read(self) -> None:
+        """Take in the messages that wait."""
+        unread, self._unread, self._unread_characters = self._unread, [], 0
+        for at_ns, texts in unread:
+            if signals := self._pipeline.frames(at_ns, texts):
+                self._emit(signals)
 
     # The actor itself.
 
@@ -232,6 +246,7 @@ class MarketActor:
 
     def _digest(self) -> None:
         """Take in what waits, up to the end of the market if that is in it."""
+        self._read()
         waiting, self._inbox = self._inbox, []
         for record in waiting:
             self._take(record)
@@ -239,6 +254,7 @@ class MarketActor:
                 self._seat.left_ns = record.at_ns
 
     def _take(self, record: Record) -> None:
+        self._read()
         if self._tools.tape:
             self._tools.tape(self._seat.target.key, record)
         self._emit(self._pipeline.receive(record))
@@ -257,7 +273,7 @@ class MarketActor:
 
     def _connect_or_not(self, nursery: trio.Nursery, now_ns: int) -> None:
         """Have a connection exactly while there is a market that is not over, and to its present tokens."""
-        market = self._known = self._pipeline.intake.market
+        market = self._pipeline.intake.market
         over = market is None or phase_of(self._seat.target, market, now_ns) in OVER
         wanted = () if market is None or over else market.asset_ids
         if self._connection is None and wanted and market is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -14,7 +14,15 @@ from attrs import evolve
 
 from actors.clock import Clock
 from actors.faults import FaultKind
-from actors.market import INBOX_ASKS, INBOX_RECORDS, Ask, MarketActor, MarketTools
+from actors.market import (
+    INBOX_ASKS,
+    INBOX_RECORDS,
+    UNREAD_CHARACTERS,
+    UNREAD_WAKE_UPS,
+    Ask,
+    MarketActor,
+    MarketTools,
+)
 from actors.reconnect import Listener
 from actors.seat import Seat
 from actors.taps import Taps
@@ -80,6 +88,7 @@ class Stage:
         self.tape: list[Record] = []
         self.refreshed: list[str] = []
         self.connections: list[FakeConnection] = []
+        self.pipelines: list[MarketPipeline] = []
         self.scorer: Scorer = build_scorer(SEED)
         self.seat = Seat(
             target,
@@ -101,13 +110,15 @@ class Stage:
         self.actor = MarketActor(self.seat, self.tools)
 
     def pipeline(self, seat: Seat, followed_ns: int) -> MarketPipeline:
-        return MarketPipeline(
+        made = MarketPipeline(
             seat.target,
             followed_ns=followed_ns,
             scoring=self.scoring,
             preset=SEED,
             scorer=self.score,
         )
+        self.pipelines.append(made)
+        return made
 
     def score(self, view: MarketView) -> Scores:
         return self.scorer(view)
@@ -428,6 +439,7 @@ async def test_a_late_message_fires_what_was_due_before_it_and_the_actor_not_aga
         for _ in range(4):
             mock_clock.jump(3)
             stage.say(trade("0.5"))
+        assert stage.actor.feed_state is FeedState.LIVE
         assert stage.due() == grid([5, 10])
         request = Ask()
         stage.actor.ask(request)
@@ -437,7 +449,18 @@ async def test_a_late_message_fires_what_was_due_before_it_and_the_actor_not_aga
     assert stage.due() == grid([5, 10])
 
 
-async def test_a_crash_over_a_message_is_the_actors_and_nobody_elses(mock_clock: trio.testing.MockClock) -> None:
+def _hang_up(stage: Stage) -> None:
+    stage.connection.listener.disconnected(1, "closed")
+
+
+def _flood(stage: Stage) -> None:
+    stage.say("x" * (UNREAD_CHARACTERS + 1))
+
+
+@pytest.mark.parametrize("look", [_hang_up, _flood, lambda stage: stage.actor.feed_state])
+async def test_a_crash_over_a_message_is_the_actors_and_nobody_elses(
+    mock_clock: trio.testing.MockClock, look: Callable[[Stage], object]
+) -> None:
     stage = Stage()
     request = Ask()
 
@@ -451,10 +474,12 @@ async def test_a_crash_over_a_message_is_the_actors_and_nobody_elses(mock_clock:
             stage.connect()
             stage.scorer = broken
             mock_clock.jump(6)
-            stage.say(trade("0.5"))  # raises nothing: a session would take it for a bug of its own
+            stage.say(trade("0.5"))
+            look(stage)  # raises nothing: a session would take it for a bug of its own
             told = len(stage.tape)
             stage.say(trade("0.6"))
             stage.connection.listener.disconnected(1, "closed")
+            assert stage.actor.feed_state is FeedState.LIVE
             assert len(stage.tape) == told, "the wreck takes in nothing"
             stage.actor.learn(MARKET)
             stage.actor.ask(request)
@@ -483,16 +508,46 @@ async def test_a_tap_that_crashes_over_a_message_crashes_the_actor(autojump_cloc
             await trio.sleep(1)
 
 
-async def test_a_market_that_is_resolved_by_a_message_is_left_at_once(autojump_clock: trio.testing.MockClock) -> None:
+@pytest.mark.parametrize(
+    ("texts", "read"),
+    [
+        ([trade("0.5", tx=f"0x{number}") for number in range(UNREAD_WAKE_UPS - 1)], 0),
+        ([trade("0.5", tx=f"0x{number}") for number in range(UNREAD_WAKE_UPS)], UNREAD_WAKE_UPS),
+        ([trade("0.5", tx=f"0x{number}") for number in range(UNREAD_WAKE_UPS + 1)], UNREAD_WAKE_UPS),
+        (["x" * UNREAD_CHARACTERS], 0),
+        (["x" * (UNREAD_CHARACTERS + 1)], 1),
+        (["x" * UNREAD_CHARACTERS, "y", "z"], 2),
+    ],
+)
+async def test_messages_wait_to_be_read_but_not_too_many(
+    mock_clock: trio.testing.MockClock, texts: list[str], read: int
+) -> None:
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.connection.listener.connected(1)
+        for text in texts:
+            stage.say(text)
+        assert stage.pipelines[0].intake.messages == read
+        assert [it.text for it in frames(stage)] == texts, "what waits is on the tape"
+        mock_clock.jump(6)
+        await trio.testing.wait_all_tasks_blocked()
+        assert stage.signals[-1].quality.messages == len(texts)
+
+
+async def test_a_market_that_is_resolved_by_a_message_is_left_at_the_next_look(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with playing(Stage(scoring=ScoringSettings(cadence_s=600.0))) as stage:
         stage.actor.learn(MARKET)
         await trio.sleep(1)
         stage.connect()
         await trio.sleep(0.25)
         stage.say(resolved())
-        await trio.sleep(0.25)
+        await trio.sleep(FEED.resync_s)
         assert not stage.connection.running
-        assert [it.at_ns for it in stage.tape if isinstance(it, Disconnected)] == [at(1.25)]
+        (gone,) = [it for it in stage.tape if isinstance(it, Disconnected)]
+        assert at(1.25) <= gone.at_ns <= at(1.25 + FEED.resync_s)
 
 
 @pytest.mark.parametrize("seed", range(40))
