@@ -15,12 +15,10 @@ from typing import Final
 import trio
 
 from actors.faults import EXCERPT_CHARACTERS, FaultKind, FeedFault, parse_retry_after
+from actors.readable import PIECE_BYTES, as_readable
 
 HEADER_BLOCK_BYTES: Final = 16 * 1024
 """Longest reply to the upgrade, up to and including its empty line."""
-
-PIECE_BYTES: Final = 16 * 1024
-"""Most bytes that a library gets to understand in one go, so that a flood lets others have their turn."""
 
 STATUS_KINDS: Final = {403: FaultKind.BLOCKED, 429: FaultKind.RATE_LIMITED}
 """Kinds of fault of the HTTP statuses that refuse the upgrade; every other status is `handshake`."""
@@ -104,6 +102,11 @@ def too_many_frames(limit: int) -> FeedFault:
     return FeedFault(FaultKind.PROTOCOL, f"more than {limit} frames without a complete message")
 
 
+def broken_upgrade(error: trio.BrokenResourceError) -> FeedFault:
+    """The fault of a stream that broke before the upgrade was through."""
+    return FeedFault(FaultKind.HANDSHAKE, f"broken during the upgrade: {error}")
+
+
 class FrameMeter:
     """Walks over frame headers and counts, since the last complete message, bytes of payload, frames and time.
 
@@ -134,7 +137,8 @@ class FrameMeter:
             else:
                 if self.began is None and not self._header:
                     position = self._whole_texts(data, position)
-                position += self._take_header(data, position, clock)
+                if position < end:
+                    position += self._take_header(data, position, clock)
 
     def _whole_texts(self, data: bytes | bytearray, position: int) -> int:
         """Where the run of whole texts, in one frame of 126 to 65,535 bytes each, ends that begins at `position`.
@@ -194,62 +198,40 @@ class FrameMeter:
 
 
 class GuardedStream(trio.abc.Stream):
-    """The peer's byte stream with its budgets: a byte that breaks one never reaches the library.
+    """The peer's byte stream as a library gets it: a byte that breaks a budget never reaches it.
 
-    What came is handed on in pieces of at most `PIECE_BYTES`, with a checkpoint between two; with `reply_apart` the
-    reply to the upgrade is a piece of its own. A `meter` sees all that follows the reply first; `before_more` is called
-    whenever somebody asks for more. `received` counts all bytes. Besides the errors of any stream, receiving and
-    sending raise FeedFault.
+    What came is handed on in pieces of at most `PIECE_BYTES`, with a checkpoint before each. `meter` sees all that
+    follows the reply to the upgrade first; `before_more` is called whenever the library asks for more. `received`
+    counts all bytes. Besides the errors of any stream, receiving and sending raise FeedFault.
     """
 
-    def __init__(
-        self,
-        stream: trio.abc.Stream,
-        *,
-        meter: FrameMeter | None = None,
-        before_more: Callable[[], None] | None = None,
-        reply_apart: bool = False,
-    ) -> None:
+    def __init__(self, stream: trio.abc.Stream, meter: FrameMeter, before_more: Callable[[], None]) -> None:
         self.received = 0
         self.meter = meter
-        self.before_more = before_more
+        self._before_more = before_more
         self._reply: UpgradeReply | None = UpgradeReply()
-        self._reply_apart = reply_apart
-        self._later: bytes | bytearray = b""
-        self._stream = stream
+        self._stream, self._source = stream, as_readable(stream)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """As of any stream, once the bytes have been judged."""
-        if self.before_more is not None:
-            self.before_more()
-        if self._later:
-            await trio.lowlevel.checkpoint()
-            data, self._later = self._later, b""
-        else:
-            try:
-                data = await self._stream.receive_some(max_bytes)
-            except trio.BrokenResourceError as error:
-                self._raise_fault_of_upgrade(error)
-                raise
-            self.received += len(data)
-        if len(data) > PIECE_BYTES:
-            data, self._later = data[:PIECE_BYTES], data[PIECE_BYTES:]
-        if self._reply is not None:
-            return self._judged_reply(self._reply, data)
-        if self.meter is not None:
-            self.meter.receive(data, trio.current_time)
+        self._before_more()
+        try:
+            data = None
+            while data is None:
+                await self._source.readable()
+                data = self._source.receive_nowait(PIECE_BYTES if max_bytes is None else max_bytes)
+        except trio.BrokenResourceError as error:
+            self._raise_fault_of_upgrade(error)
+            raise
+        self.received += len(data)
+        self.meter.receive(data if self._reply is None else self._frames_after(self._reply, data), trio.current_time)
         return data
 
-    def _judged_reply(self, reply: UpgradeReply, data: bytes | bytearray) -> bytes | bytearray:
+    def _frames_after(self, reply: UpgradeReply, data: bytes | bytearray) -> bytes:
         frames = reply.receive(data)
         if reply.complete:
             self._reply = None
-        if frames and self._reply_apart:
-            self._later = frames + self._later
-            return data[: -len(frames)]
-        if self.meter is not None:
-            self.meter.receive(frames, trio.current_time)
-        return data
+        return frames
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As of any stream."""
@@ -270,7 +252,7 @@ class GuardedStream(trio.abc.Stream):
     def _raise_fault_of_upgrade(self, error: trio.BrokenResourceError) -> None:
         """Until the upgrade is through, a library takes a broken stream for a reason to wait."""
         if self._reply is not None:
-            raise FeedFault(FaultKind.HANDSHAKE, f"broken during the upgrade: {error}") from error
+            raise broken_upgrade(error) from error
 
 
 def _header_bytes(header: bytearray) -> int:

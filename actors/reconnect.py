@@ -17,10 +17,9 @@ from actors.backoff import Backoff
 from actors.faults import FaultKind, FeedFault
 from actors.limiter import ConnectLimiter
 from actors.ports import Dial
-from actors.websocket import SessionLimits, open_session
+from actors.websocket import Session, SessionLimits, open_session
 from engine.markets import Market
 from engine.settings import FeedSettings
-from engine.units import to_seconds
 from engine.wire import subscription
 
 
@@ -33,40 +32,31 @@ class Listener(Protocol):
     def connected(self, epoch: int) -> None:
         """A socket is up and the subscription sent; epochs count sockets."""
 
-    def deliver(self, texts: Sequence[str]) -> int:
-        """Messages that came together, in order; answers when that was, in epoch ns."""
+    def deliver(self, texts: Sequence[str]) -> object:
+        """Messages that came together, in order; nobody minds the answer."""
 
     def disconnected(self, epoch: int, reason: str) -> None:
         """The socket is gone, or could not be had; the reason is a kind of fault."""
 
 
 class _Attempt:
-    """What one socket delivered."""
+    """What became of one socket."""
 
     def __init__(self, listener: Listener, epoch: int) -> None:
         self.epoch = epoch
         self.announced = False
+        self.session: Session | None = None
         self._listener = listener
-        self._first_ns: int | None = None
-        self._last_ns = 0
 
     def announce(self) -> None:
-        """Say that the subscription is out; once, and before the first message whichever is seen first."""
-        if not self.announced:
-            self.announced = True
-            self._listener.connected(self.epoch)
-
-    def deliver(self, texts: Sequence[str]) -> None:
-        """Hand messages on."""
-        self.announce()
-        self._last_ns = self._listener.deliver(texts)
-        if self._first_ns is None:
-            self._first_ns = self._last_ns
+        """Say that the subscription is out."""
+        self.announced = True
+        self._listener.connected(self.epoch)
 
     @property
     def live_s(self) -> float:
         """Seconds between the first and the last message."""
-        return 0.0 if self._first_ns is None else to_seconds(self._last_ns - self._first_ns)
+        return 0.0 if self.session is None else self.session.statistics().span_s
 
 
 class Reconnector:
@@ -129,16 +119,16 @@ class Reconnector:
             async with open_session(
                 self._url,
                 first_frame,
-                attempt.deliver,
+                self._listener.deliver,
+                opened=attempt.announce,
                 limits=self._limits,
                 dial=self._dial,
                 user_agent=self._user_agent,
                 transport=self._transport,
-            ) as session:
-                attempt.announce()
+            ) as attempt.session:
                 self._log.info("feed.connected", epoch=attempt.epoch)
                 with trio.CancelScope() as self._scope:
-                    await session.closed()
+                    await attempt.session.closed()
         except FeedFault as fault:
             return fault
         finally:

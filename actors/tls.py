@@ -6,9 +6,12 @@ HTTPS clients are: WebSocket has a Close frame of its own.
 """
 
 import ssl
+from collections.abc import Awaitable
 from typing import Final
 
 import trio
+
+from actors.readable import PIECE_BYTES, ReadableStream, as_readable
 
 RECORD_BYTES: Final = 16 * 1024
 """Most plaintext bytes in one record (RFC 8446, 5.1)."""
@@ -17,16 +20,16 @@ SLICE_BYTES: Final = 4 * 1024
 """Most bytes given to OpenSSL in one go: its buffer grows with them and never shrinks, for each connection."""
 
 
-class TlsStream(trio.abc.Stream):
+class TlsStream(ReadableStream, trio.abc.Stream):
     """The client's end of a TLS connection over `transport`, which it owns. One task may receive while others send."""
 
     def __init__(self, transport: trio.abc.Stream, context: ssl.SSLContext, *, host: str) -> None:
-        self._transport = transport
+        self._transport, self._source = transport, as_readable(transport)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self._sending = trio.Lock()
-        self._records = b""
-        self._ended = False
+        self._rest: bytes | None = None  # what was decrypted and not taken yet; empty for good at the end
+        self._over = False
         self._send_error: BaseException | None = None
         self._receive_error: BaseException | None = None
 
@@ -41,12 +44,14 @@ class TlsStream(trio.abc.Stream):
         """
         while not self._shakes_hands():
             await self._flush()
-            data = await self._transport.receive_some()
+            data = await self._source.receive_some()
             if data:
                 self._incoming.write(data)
             else:
                 self._incoming.write_eof()
         await self._flush()
+        if self._incoming.pending:  # the peer said more than good day
+            self._rest = self._decrypted(self._incoming.read())
 
     def _shakes_hands(self) -> bool:
         try:
@@ -61,47 +66,51 @@ class TlsStream(trio.abc.Stream):
         if self._outgoing.pending:
             await self._transport.send_all(self._outgoing.read())
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """As of any stream; ``b""`` for a peer that hung up, whether it said so first or not.
+    def readable(self) -> Awaitable[object]:
+        """See ``ReadableStream``."""
+        if self._rest is None:
+            return self._source.readable()
+        return trio.lowlevel.checkpoint()  # noqa: ASYNC105 - whoever asks awaits it
+
+    def receive_nowait(self, max_bytes: int = PIECE_BYTES) -> bytes | bytearray | None:
+        """See ``ReadableStream``; ``b""`` for a peer that hung up, whether it said so first or not.
 
         What TLS itself has to answer (key updates) goes out before the next bytes that are sent, as it may.
         """
-        if self._records or self._incoming.pending:
-            await trio.lowlevel.checkpoint()
-            self._decrypt(b"")
-        while not self._records:
-            _raise_broken(self._receive_error)
-            data = b"" if self._ended else await self._transport.receive_some()
+        plain, self._rest = self._rest, None
+        if plain is None:
+            data = self._source.receive_nowait()
             if not data:
-                return b""
-            self._decrypt(data)
-        if max_bytes is None:
-            records, self._records = self._records, b""
-        else:
-            records, self._records = self._records[:max_bytes], self._records[max_bytes:]
-        return records
+                return data
+            plain = self._decrypted(data)
+        if len(plain) > max_bytes:
+            plain, self._rest = plain[:max_bytes], plain[max_bytes:]
+        elif self._over:
+            self._rest = b""
+            if not plain:
+                _raise_broken(self._receive_error)
+                return plain
+        return plain or None
 
-    def _decrypt(self, data: bytes | bytearray) -> None:
-        """Takes bytes in, and keeps all that can be read."""
-        records = [self._records] if self._records else []
-        try:
-            self._read_into(records)
-            for start in range(0, len(data), SLICE_BYTES):
-                self._incoming.write(data[start : start + SLICE_BYTES])
-                self._read_into(records)
-        except ssl.SSLError as error:
-            self._receive_error = self._send_error = error
-        self._records = records[0] if len(records) == 1 else b"".join(records)
+    def _decrypted(self, data: bytes | bytearray) -> bytes:
+        """All that can be read once these bytes are there."""
+        if len(data) <= SLICE_BYTES:
+            return self._read(data)
+        return b"".join(self._read(data[at : at + SLICE_BYTES]) for at in range(0, len(data), SLICE_BYTES))
 
-    def _read_into(self, records: list[bytes]) -> None:
-        incoming, read = self._incoming, self._tls.read
+    def _read(self, data: bytes | bytearray) -> bytes:
+        incoming, read, plain = self._incoming, self._tls.read, b""
+        incoming.write(data)
         try:
-            while incoming.pending and not self._ended:
+            while incoming.pending and not self._over:
                 record = read(RECORD_BYTES)
-                self._ended = not record
-                records.append(record)
+                self._over = not record
+                plain += record
         except ssl.SSLWantReadError:
             pass  # the rest of the record is still to come
+        except ssl.SSLError as error:
+            self._over, self._receive_error, self._send_error = True, error, error
+        return plain
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As of any stream; whoever comes while others send has to wait."""

@@ -41,7 +41,7 @@ class TrioWebsocketTransport(WebSocketConnection):
         self, stream: trio.abc.Stream, address: Address, user_agent: str, *, message_bytes: int, message_frames: int
     ) -> None:
         self._meter = FrameMeter(message_bytes=message_bytes, message_frames=message_frames)
-        self._guard = GuardedStream(stream, meter=self._meter, before_more=self._before_more)
+        self._guard = GuardedStream(stream, self._meter, self._before_more)
         super().__init__(
             cast(Any, self._guard),  # annotated for sockets, documented and built for any stream
             WSConnection(ConnectionType.CLIENT),
@@ -75,7 +75,6 @@ class TrioWebsocketTransport(WebSocketConnection):
             raise self._fault_of(error) from error
         finally:
             self._hand_over()
-            self._guard.before_more = None
         raise self._fault_of(ConnectionClosed(self.closed))
 
     async def send(self, text: str) -> None:

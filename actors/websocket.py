@@ -24,7 +24,7 @@ from engine.settings import TransportKind
 PING: Final = "PING"
 PONG: Final = "PONG"
 
-Deliver = Callable[[Sequence[str]], None]
+Deliver = Callable[[Sequence[str]], object]
 """Takes a batch of texts, in the order of arrival: at least one, at most ``actors.transport.BATCH_MESSAGES``."""
 
 
@@ -60,23 +60,26 @@ class SessionLimits:
 class SessionStatistics:
     """What a session has seen so far.
 
-    `messages` are those delivered, `bytes` all that came (after TLS, upgrade included), `last_message_age_s` is None
-    before the first message.
+    `messages` are those delivered, `bytes` all that came (after TLS, upgrade included), `span_s` is from the first
+    message to the last, `last_message_age_s` is None before the first message.
     """
 
     messages: int
     bytes: int
     pongs: int
     binary_ignored: int
+    span_s: float
     last_message_age_s: float | None
 
 
 class Session:
     """An open session. Made by `open_session` alone."""
 
-    def __init__(self, deliver: Deliver, limits: SessionLimits) -> None:
+    def __init__(self, deliver: Deliver, opened: Callable[[], None], limits: SessionLimits) -> None:
         self._deliver = deliver
+        self._opened = opened
         self._limits = limits
+        self._now = trio.lowlevel.current_clock().current_time
         self._settled = trio.Event()
         self._ended = trio.Event()
         self._end: Exception | None = None
@@ -85,7 +88,7 @@ class Session:
         self._closing = trio.CancelScope(shield=True)
         self._live = self._used = self._leaving = self._pinging = False
         self._messages = self._pongs = 0
-        self._live_at = self._pong_at = 0.0
+        self._live_at = self._pong_at = self._first_message_at = 0.0
         self._message_at: float | None = None
 
     async def closed(self) -> NoReturn:
@@ -116,6 +119,7 @@ class Session:
             bytes=self._transport.received if self._transport else 0,
             pongs=self._pongs,
             binary_ignored=self._transport.binary_ignored if self._transport else 0,
+            span_s=0.0 if at is None else at - self._first_message_at,
             last_message_age_s=None if at is None else trio.current_time() - at,
         )
 
@@ -151,8 +155,14 @@ class Session:
 
     def _go_live(self) -> None:
         self._live = True
-        self._live_at = self._pong_at = trio.current_time()
+        self._live_at = self._pong_at = self._now()
         self._settled.set()
+        if self._leaving:
+            return
+        try:
+            self._opened()
+        except Exception as error:  # noqa: BLE001 - as of `deliver`
+            self._finish(error)
 
     def _take(self, texts: Sequence[str]) -> None:
         if self._leaving or self._end is not None:
@@ -161,8 +171,11 @@ class Session:
             texts = self._without_pongs(texts)
             if not texts:
                 return
+        now = self._now()
+        if self._message_at is None:
+            self._first_message_at = now
+        self._message_at = now
         self._messages += len(texts)
-        self._message_at = trio.current_time()
         try:
             self._deliver(texts)
         except Exception as error:  # noqa: BLE001 - the caller's bug must not pass for the peer's fault
@@ -234,6 +247,7 @@ async def open_session(
     first_frame: str,
     deliver: Deliver,
     *,
+    opened: Callable[[], None] = lambda: None,
     limits: SessionLimits,
     dial: Dial,
     user_agent: str = "updown",
@@ -243,21 +257,22 @@ async def open_session(
 
     `deliver` gets them in batches, in the order of arrival, from the only task that reads: all that one wake-up brought
     and no more than `actors.transport.BATCH_MESSAGES` at once. It must not block. PONG texts and binary messages are
-    counted, not delivered. The text PING begins `ping_every_s` after the first frame.
+    counted, not delivered. The text PING begins `ping_every_s` after the first frame. `opened` is called, by the same
+    task, when the first frame is out and before anything is delivered.
 
     A session that ends does not cancel the block: `Session.closed` and `Session.send` tell. Leaving the block, for
     whatever reason, sends a Close frame and takes at most `close_s`.
 
     Raises FeedFault if the session cannot be had: what `dial` raises, `connect_timeout`, `blocked`, `rate_limited`,
-    `handshake`. Because of the peer, nothing but FeedFault ever leaves. An exception of the block, or of `deliver`,
-    leaves unchanged; a FeedFault of `deliver` ends the session as if the peer had been the cause. ValueError for a URL
-    or user agent that cannot be sent, SettingsError for a transport that is not installed.
+    `handshake`. Because of the peer, nothing but FeedFault ever leaves. An exception of the block, of `deliver` or of
+    `opened` leaves unchanged; a FeedFault of those two ends the session as if the peer had been the cause. ValueError
+    for a URL or user agent that cannot be sent, SettingsError for a transport that is not installed.
     """
     address = parse_url(url, allow_plain=True)  # whether plain is allowed is for the dial to say
     if not (user_agent.isascii() and user_agent.isprintable()):
         raise ValueError("a user agent is printable ASCII")
     new_transport = _TRANSPORTS[transport]()
-    session = Session(deliver, limits)
+    session = Session(deliver, opened, limits)
     try:
         async with trio.open_nursery() as nursery:
             try:

@@ -16,7 +16,8 @@ from websockets.uri import WebSocketURI
 
 from actors.dial import Address
 from actors.faults import FeedFault
-from actors.guard import GuardedStream, too_many_frames
+from actors.guard import UpgradeReply, broken_upgrade, too_many_frames
+from actors.readable import as_readable
 from actors.transport import (
     ABNORMAL_CLOSURE,
     BATCH_MESSAGES,
@@ -27,6 +28,7 @@ from actors.transport import (
     fault_of_error,
 )
 
+_TEXT: Final = Opcode.TEXT
 _BROKEN: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -49,9 +51,9 @@ class WebsocketsTransport:
     ) -> None:
         path, _, query = address.resource.partition("?")
         uri = WebSocketURI(address.secure, address.host, address.port, path, query)
-        self.binary_ignored = 0
+        self.received = self.binary_ignored = 0
         self.began: float | None = None
-        self._stream = GuardedStream(stream, reply_apart=True)
+        self._stream, self._source = stream, as_readable(stream)
         self._user_agent = user_agent
         self._protocol = ClientProtocol(uri, max_size=message_bytes, logger=_silent())
         self._message_frames = message_frames
@@ -61,22 +63,16 @@ class WebsocketsTransport:
         self._verdict: FeedFault | None = None
         self._sending = trio.Lock()
 
-    @property
-    def received(self) -> int:
-        """See ``Transport``."""
-        return self._stream.received
-
     async def listen(self, first_frame: str, opened: Callable[[], None], take: Take) -> NoReturn:
         """See ``Transport``."""
         try:
-            await self._upgrade()
+            behind = await self._upgrade()
             try:
                 await self.send(first_frame)
                 opened()
             except FeedFault:
                 take = _nobody  # a peer that cannot be told may have said why: that comes next
-            while not self._over:
-                await self._hear(take)
+            await self._hear(behind or None, take)
         except _BROKEN as error:
             raise self._fault_of(error) from error
         raise self._fault()
@@ -97,43 +93,59 @@ class WebsocketsTransport:
         except (InvalidState, *_BROKEN) as error:
             raise self._fault_of(error) from error
 
-    async def _upgrade(self) -> None:
-        protocol = self._protocol
+    async def _upgrade(self) -> bytes:
+        """Returns what came behind the reply."""
+        protocol, reply, behind = self._protocol, UpgradeReply(), b""
         request = protocol.connect()
         request.headers["User-Agent"] = self._user_agent
         protocol.send_request(request)
-        await self._write(protocol.data_to_send())
-        while protocol.state is State.CONNECTING:
-            protocol.receive_data(await self._stream.receive_some())
-            if protocol.handshake_exc is not None:
-                raise fault_of_error(protocol.handshake_exc, live=False)
-        protocol.events_received()  # the reply, which came apart from all that follows it
+        try:
+            await self._write(protocol.data_to_send())
+            while not reply.complete:
+                data = await self._source.receive_some()
+                self.received += len(data)
+                behind = reply.receive(data)
+                protocol.receive_data(data[: len(data) - len(behind)])
+                if protocol.handshake_exc is not None:
+                    raise fault_of_error(protocol.handshake_exc, live=False)
+        except trio.BrokenResourceError as error:
+            raise broken_upgrade(error) from error
+        protocol.events_received()  # the reply
+        return behind
+
+    async def _hear(self, data: bytes | bytearray | None, take: Take) -> None:
+        """Hands over what comes, beginning with `data`, and answers, until the protocol is over."""
+        source, protocol = self._source, self._protocol
+        while True:
+            if data is not None:
+                if data:
+                    protocol.receive_data(data)
+                else:
+                    protocol.receive_eof()
+                frames = cast("list[Frame]", protocol.events_received())
+                texts = self._texts_in(frames)
+                self.began = self._beginning(texts) if protocol.reader.buffer or self._unfinished else None
+                if len(texts) > BATCH_MESSAGES:
+                    await self._take_in_batches(texts, take)
+                elif texts:
+                    take(texts)
+                # Of texts alone nothing follows: no answer, no end.
+                if len(texts) < len(frames) or not data or protocol.parser_exc is not None:
+                    await self._write(protocol.data_to_send())
+                    if self._over:
+                        return
+            await source.readable()
+            data = source.receive_nowait()
+            self.received += len(data or b"")
 
     @property
     def _over(self) -> bool:
         protocol = self._protocol
-        if protocol.state is State.OPEN:
-            return self._verdict is not None
         return self._verdict is not None or protocol.close_rcvd is not None or protocol.parser_exc is not None
 
-    async def _hear(self, take: Take) -> None:
-        """Receives once, hands over what that completes, and answers."""
-        protocol = self._protocol
-        if data := await self._stream.receive_some():
-            protocol.receive_data(data)
-        else:
-            protocol.receive_eof()
-        texts = self._texts_in(cast("list[Frame]", protocol.events_received()))
-        if not protocol.reader.buffer and not self._unfinished:
-            self.began = None
-        elif texts or self.began is None:
-            self.began = trio.current_time()
-        if len(texts) > BATCH_MESSAGES:
-            await self._take_in_batches(texts, take)
-        elif texts:
-            take(texts)
-        if answers := protocol.data_to_send():
-            await self._write(answers)
+    def _beginning(self, texts: list[str]) -> float:
+        """When the message under way began; what is behind a text cannot have come earlier."""
+        return trio.current_time() if texts or self.began is None else self.began
 
     async def _take_in_batches(self, texts: list[str], take: Take) -> None:
         for start in range(0, len(texts), BATCH_MESSAGES):
@@ -145,7 +157,7 @@ class WebsocketsTransport:
         texts: list[str] = []
         try:
             for frame in frames:
-                if frame.opcode is Opcode.TEXT and frame.fin:
+                if frame.opcode is _TEXT and frame.fin:
                     texts.append(str(frame.data, "utf-8"))
                     self._frames = 0
                 elif self._frames < self._message_frames:

@@ -143,32 +143,37 @@ def test_any_bytes_are_counted_or_a_fault(chunks: list[bytes]) -> None:
 
 async def test_stream_counts_and_passes_bytes_on() -> None:
     client, server = memory_stream_pair()
-    guarded = GuardedStream(client, meter=meter(), reply_apart=True)
+    asked = 0
+
+    def before_more() -> None:
+        nonlocal asked
+        asked += 1
+
+    guarded = GuardedStream(client, meter(), before_more)
     await guarded.wait_send_all_might_not_block()
     await guarded.send_all(b"GET / HTTP/1.1\r\n\r\n")
     assert await server.receive_some() == b"GET / HTTP/1.1\r\n\r\n"
     await server.send_all(SWITCHING + text("a"))
-    assert await guarded.receive_some() == SWITCHING
-    assert await guarded.receive_some() == text("a")
+    assert await guarded.receive_some() == SWITCHING + text("a")
     await server.send_all(text("b"))
     assert await guarded.receive_some(2) == text("b")[:2]
     assert guarded.received == len(SWITCHING + text("a")) + 2
-    assert guarded.meter is not None
     assert guarded.meter.began is not None
+    assert asked == 2
     await guarded.aclose()
     assert await server.receive_some() == b""
 
 
 async def test_stream_broken_during_the_upgrade_is_a_fault_and_later_is_not() -> None:
     client, server = memory_stream_pair()
-    guarded = GuardedStream(client)
+    guarded = GuardedStream(client, meter(), lambda: None)
     await server.aclose()
     with pytest.raises(FeedFault) as caught:
         await guarded.send_all(b"GET / HTTP/1.1\r\n\r\n")
     assert caught.value.kind is FaultKind.HANDSHAKE
 
     client, server = memory_stream_pair()
-    guarded = GuardedStream(client)
+    guarded = GuardedStream(client, meter(), lambda: None)
     await server.send_all(SWITCHING)
     await guarded.receive_some()
     await server.aclose()

@@ -41,6 +41,17 @@ async def test_a_quiet_stream_can_be_left() -> None:
         assert await stream.receive_some() == b"still there"
 
 
+async def test_waiting_and_receiving_apart() -> None:
+    async with on_loopback(echo) as port, await connected(port) as stream:
+        assert stream.receive_nowait() is None
+        await stream.send_all(b"abc")
+        await stream.readable()
+        assert stream.receive_nowait(2) == b"ab"
+        await stream.readable()
+        assert stream.receive_nowait() == b"c"
+        assert stream.receive_nowait() is None
+
+
 async def test_a_reset_is_a_broken_stream() -> None:
     async def reset(peer: RawPeer) -> None:
         await peer.stream.receive_some()

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import permutations
 
 import pytest
 import trio
 import trustme
-from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair
+from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
+from actors.readable import PIECE_BYTES
 from actors.tls import RECORD_BYTES, TlsStream
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
@@ -26,6 +27,7 @@ async def both_ends(
     authority: trustme.CA,
     version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
     pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] = memory_stream_pair,
+    greet: Callable[[trio.SSLStream[trio.abc.Stream]], Awaitable[None]] = trio.SSLStream.do_handshake,
 ) -> AsyncIterator[tuple[TlsStream, trio.SSLStream[trio.abc.Stream]]]:
     """A client of ours and a server of trio's, hands shaken."""
     client_context, server_context = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -36,7 +38,7 @@ async def both_ends(
     client = TlsStream(client_end, client_context, host=HOST)
     server = trio.SSLStream(server_end, server_context, server_side=True)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(server.do_handshake)
+        nursery.start_soon(greet, server)
         await client.do_handshake()
     yield client, server
     await trio.aclose_forcefully(client)
@@ -81,6 +83,51 @@ async def test_no_more_bytes_than_asked_for(authority: trustme.CA) -> None:
         await server.send_all(b"abcdef")
         assert await client.receive_some(4) == b"abcd"
         assert await client.receive_some(4) == b"ef"
+
+
+async def test_a_piece_is_bounded_whatever_a_receive_completes(authority: trustme.CA) -> None:
+    async with both_ends(authority) as (client, server):
+        said = bytes(range(256)) * 2 * (RECORD_BYTES // 256)
+        await server.send_all(said)
+        records = await client._transport.receive_some()
+        await server.transport_stream.send_all(records[:RECORD_BYTES])
+        await client.readable()
+        assert client.receive_nowait() is None
+        await server.transport_stream.send_all(records[RECORD_BYTES:])
+        pieces = []
+        while sum(map(len, pieces)) < len(said):
+            await client.readable()
+            pieces.append(client.receive_nowait() or b"")
+        assert b"".join(pieces) == said
+        assert max(map(len, pieces)) <= PIECE_BYTES
+
+
+def patient_pair() -> tuple[trio.abc.Stream, trio.abc.Stream]:
+    """Whose first end receives when the other one has said all it has to say."""
+    client, server = memory_stream_pair()
+    receive_some = client.receive_stream.receive_some
+
+    async def receive(max_bytes: int | None = None) -> bytearray:
+        await wait_all_tasks_blocked()
+        return await receive_some(max_bytes)
+
+    client.receive_stream.receive_some = receive  # type: ignore[method-assign]
+    return client, server
+
+
+async def test_what_came_with_the_end_of_the_handshake_is_not_lost(authority: trustme.CA) -> None:
+    async def greet(server: trio.SSLStream[trio.abc.Stream]) -> None:
+        await server.do_handshake()
+        await server.send_all(b"first ")
+        await server.send_all(b"words")
+
+    # Whose last word of the handshake is the server's.
+    async with both_ends(authority, ssl.TLSVersion.TLSv1_2, patient_pair, greet) as (client, _):
+        assert client._rest == b"first words"
+        heard = b""
+        while len(heard) < len(b"first words"):
+            heard += await client.receive_some()
+        assert heard == b"first words"
 
 
 async def test_large_messages_both_ways_at_once(authority: trustme.CA) -> None:

@@ -501,6 +501,48 @@ async def test_bug_of_deliver_is_no_fault(autojump_clock: MockClock, bug: Except
     assert calls == 1
 
 
+async def test_who_is_told_of_the_opening_hears_of_it_once_and_first(autojump_clock: MockClock) -> None:
+    said: list[str] = []
+
+    async def hasty(peer: RawPeer) -> None:
+        await peer.accept(then=text("one"))
+        await trio.sleep(2)
+        await peer.send(text("two"))
+        await trio.sleep(1)
+        await peer.send(text("PONG"))
+        await peer.read_all()
+
+    async with (
+        in_memory(hasty) as dial,
+        open_session(
+            URL, FIRST_FRAME, said.extend, opened=lambda: said.append("opened"), limits=LIMITS, dial=dial
+        ) as session,
+    ):
+        await trio.sleep(1)
+        assert session.statistics().span_s == 0.0
+        await trio.sleep(3)
+        assert session.statistics().span_s == 2.0
+    assert said == ["opened", "one", "two"]
+
+
+@pytest.mark.parametrize("bug", [Bug("oops"), OSError("looks like the peer's")])
+async def test_bug_at_the_opening_is_no_fault(autojump_clock: MockClock, bug: Exception) -> None:
+    taken: list[str] = []
+
+    def opened() -> None:
+        raise bug
+
+    async def block(dial: Dial) -> None:
+        async with open_session(URL, FIRST_FRAME, taken.extend, opened=opened, limits=LIMITS, dial=dial) as session:
+            await session.closed()
+
+    async with in_memory(talk) as dial:
+        with pytest.raises(type(bug)) as caught:
+            await block(dial)
+    assert caught.value is bug
+    assert taken == []
+
+
 async def test_exception_of_the_block_leaves_as_it_is(autojump_clock: MockClock) -> None:
     cause, bug = KeyError("cause"), Bug("oops")
     async with in_memory(polite) as dial:
