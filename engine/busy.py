@@ -30,7 +30,7 @@ from engine.shapes import (
 )
 from engine.units import MAX_SHARES, PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
 
-_CHANGE_END: Final = '"event_type":"price_change"}'
+CHANGE_END: Final = '"event_type":"price_change"}'
 _BOOK_END: Final = '"event_type":"book"}'
 _TRADE_NEAR_END: Final = '"event_type":"last_trade_price","transaction_hash":"0x'
 _TRADE_PLACE: Final = slice(-len(_TRADE_NEAR_END) - 64 - len('"}'), -64 - len('"}'))
@@ -40,7 +40,7 @@ _UNITS_PER_SHARE: Final = float(SIZE_SCALE)
 _LONGEST_LEVEL: Final = 96
 """Bytes that hold any documented level, whose size has at most 16 digits, with its brackets."""
 
-_SHORT: Final = MAX_TEXT_BYTES // 4
+SHORT: Final = MAX_TEXT_BYTES // 4
 """Characters of a frame in which no text can be too long, whatever the characters."""
 
 
@@ -207,14 +207,16 @@ def _units(size: float) -> int:
 
 
 def _last(levels: Raw, read: Callable[[bytes], Any]) -> Level | None:
-    text = bytes(memoryview(levels)[-_LONGEST_LEVEL:])
+    text = memoryview(levels)[-_LONGEST_LEVEL:].tobytes()
     if text == b"[]":
         return None
     row = read(text[text.rfind(b"{") : -1])
     return row.price, _units(row.size)
 
 
-_read_change: Final = Decoder(ChangeMessage, strict=False).decode
+decode_change: Final = Decoder(ChangeMessage, strict=False).decode
+"""The level change of a frame that ends so and is short; raises ``ValueError`` or ``RecursionError`` if it is none."""
+
 _read_book: Final = Decoder(BookMessage, strict=False).decode
 _read_trade: Final = Decoder(TradeMessage, strict=False).decode
 
@@ -241,12 +243,12 @@ def _book_of(text: str) -> BookMessage | None:
 def read(text: str) -> BusyMessage | None:
     """The message of a frame of one of these types exactly as documented today, ``None`` for any other frame."""
     try:
-        if text.endswith(_CHANGE_END):
-            return _read_change(text) if len(text) <= _SHORT else None
+        if text.endswith(CHANGE_END):
+            return decode_change(text) if len(text) <= SHORT else None
         if text.endswith(_BOOK_END):
             return _book_of(text)
         if text[_TRADE_PLACE] == _TRADE_NEAR_END:
-            return _read_trade(text) if len(text) <= _SHORT else None
+            return _read_trade(text) if len(text) <= SHORT else None
     except (ValueError, RecursionError):
         pass
     return None

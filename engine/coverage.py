@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from itertools import chain, pairwise
 from typing import Final
 
 from engine.signals import FeedState
@@ -55,6 +56,9 @@ _TRANSITIONS: Final[Mapping[FeedState, Mapping[_Input, FeedState]]] = {
 
 _LIVE: Final = FeedState.LIVE
 
+MOST_EVENTS: Final = 256
+"""So many events at most wait for somebody who wants to know of silences."""
+
 _CONNECTED_STATES: Final = frozenset({FeedState.SUBSCRIBED, FeedState.LIVE})
 
 
@@ -69,7 +73,16 @@ class Coverage:
     latest application event of any socket.
     """
 
-    __slots__ = ("_open_ns", "_silences", "_spans", "_stale_after_ns", "_state", "last_event_ns")
+    __slots__ = (
+        "_events",
+        "_judged_ns",
+        "_open_ns",
+        "_silences",
+        "_spans",
+        "_stale_after_ns",
+        "_state",
+        "last_event_ns",
+    )
 
     def __init__(self, *, stale_after_ns: int) -> None:
         self._stale_after_ns = stale_after_ns
@@ -79,8 +92,10 @@ class Coverage:
         self._spans: list[tuple[int, int]] = []
         self._open_ns = 0
         # Length and end of stretches between neighbouring events, oldest first, without those that a later one is at
-        # least as long as.
+        # least as long as: up to the event at `_judged_ns`. The later events have yet to be judged.
         self._silences: list[tuple[int, int]] = []
+        self._judged_ns = 0
+        self._events: list[int] = []
         self.last_event_ns: int | None = None
 
     def connected(self, at_ns: int) -> None:
@@ -90,22 +105,17 @@ class Coverage:
 
     def event(self, at_ns: int) -> None:
         """An application event came in; without a socket it vouches for nothing and is no event."""
-        last_ns = self.last_event_ns or 0
-        silence_ns = at_ns - last_ns
-        if self._state is _LIVE and silence_ns <= self._stale_after_ns:
-            if not silence_ns:
+        if self._state is not _LIVE or at_ns - (self.last_event_ns or 0) > self._stale_after_ns:
+            if not self.connected_now:
                 return
-        elif self.connected_now:
             self._end_span(at_ns)
             self._open_ns = at_ns
             self._step(_Input.EVENT)
-        else:
-            return
         self.last_event_ns = at_ns
-        silences = self._silences
-        while silences and silences[-1][0] <= silence_ns:
-            silences.pop()
-        silences.append((silence_ns, at_ns))
+        events = self._events
+        events.append(at_ns)
+        if len(events) >= MOST_EVENTS:
+            self._judge_silences()
 
     def disconnected(self, at_ns: int) -> None:
         """The socket is gone, or could not be had."""
@@ -126,8 +136,10 @@ class Coverage:
     def covered_ns(self, start_ns: int, end_ns: int) -> int:
         """Nanoseconds of ``[start_ns, end_ns)`` that are covered."""
         covered_ns = 0
-        for span in self._stretches():
-            covered_ns += _overlap(start_ns, end_ns, *span)
+        if self._state is _LIVE and self.last_event_ns is not None:
+            covered_ns = _overlap(start_ns, end_ns, self._open_ns, self.last_event_ns + self._stale_after_ns)
+        for from_ns, until_ns in self._spans:
+            covered_ns += _overlap(start_ns, end_ns, from_ns, until_ns)
         return covered_ns
 
     def gaps(self, start_ns: int, end_ns: int) -> int:
@@ -145,6 +157,7 @@ class Coverage:
 
     def max_silence_ns(self, start_ns: int, end_ns: int) -> int:
         """The longest part of ``[start_ns, end_ns)`` without an event; ``end_ns`` is not before the last event."""
+        self._judge_silences()
         last_ns = start_ns if self.last_event_ns is None else self.last_event_ns
         longest = end_ns - max(last_ns, start_ns)
         for silence_ns, until_ns in self._silences:
@@ -179,6 +192,21 @@ class Coverage:
         end_ns = min(self.last_event_ns + self._stale_after_ns, at_ns)
         if end_ns > self._open_ns:
             self._spans.append((self._open_ns, end_ns))
+
+    def _judge_silences(self) -> None:
+        """Take the events since the last time into account."""
+        longest_ns, judged = 0, []
+        for until_ns, from_ns in pairwise(chain(reversed(self._events), (self._judged_ns,))):
+            if until_ns - from_ns > longest_ns:
+                longest_ns = until_ns - from_ns
+                judged.append((longest_ns, until_ns))
+        silences = self._silences
+        while silences and silences[-1][0] <= longest_ns:
+            silences.pop()
+        silences += reversed(judged)
+        if self._events:
+            self._judged_ns = self._events[-1]
+            self._events.clear()
 
     def _stretches(self) -> list[tuple[int, int]]:
         """Start and end of every unbroken stretch, oldest first, the one that goes on included."""

@@ -52,9 +52,9 @@ class LateBook:
             self.look()
             self._judge(at_ns, sound=False)
         else:
-            self._book.agreed(len(self.waiting))
             self._unsound_since_ns = None
         if self.waiting:
+            self._book.agreed(len(self.waiting))
             self.waiting.clear()
             self._last = None
         self._book.compare(outcome, None if bid is None else bid[0], None if opposite is None else opposite[0])

@@ -75,17 +75,18 @@ class SeedScorer:
     def __call__(self, view: MarketView) -> Scores:
         """The scores of the view's trade window; nothing else is read."""
         trades = view.trades
-        momentum = seed.momentum(trades.first_yes, trades.last_yes)
-        flow = seed.flow(trades.yes_units, trades.no_units)
-        whale = seed.whale(trades.whales_yes, trades.whales_no)
+        first, last, up, down = trades.first_yes, trades.last_yes, trades.yes_units, trades.no_units
+        up_whales, down_whales = trades.whales_yes, trades.whales_no
+        momentum, flow, whale = seed.momentum(first, last), seed.flow(up, down), seed.whale(up_whales, down_whales)
+        score = seed.score(momentum, flow, whale, self.weights)
         confidence = seed_confidence(trades.count, view.coverage)
         return Scores(
             components=Components(
                 momentum=momentum if trades.yes_count >= 2 else None,
-                volume_flow=flow if trades.yes_units + trades.no_units else None,
-                whale=whale if trades.whales_yes + trades.whales_no else None,
+                volume_flow=flow if up or down else None,
+                whale=whale if up_whales or down_whales else None,
             ),
-            score=max(-1.0, min(1.0, seed.score(momentum, flow, whale, self.weights))),
+            score=max(-1.0, min(1.0, score)),
             confidence=confidence,
             confidence_seed=confidence,
         )

@@ -18,7 +18,8 @@ def momentum(first: int | None, last: int | None) -> float:
     """``clamp(10·(last − first)/first, −1, +1)`` of the window's first and last Up price in ticks (0 < p)."""
     if first is None or last is None:
         return 0.0
-    return max(-1.0, min(1.0, FULL_SCALE * (last - first) / first))
+    relative = FULL_SCALE * (last - first) / first
+    return 1.0 if relative > 1 else -1.0 if relative < -1 else relative
 
 
 def flow(up_units: int, down_units: int) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.coverage import Coverage
+from engine.coverage import MOST_EVENTS, Coverage
 from engine.signals import FeedState
 
 STALE_AFTER = 10
@@ -144,23 +145,42 @@ def test_memory_is_bounded_by_the_breaks_in_the_window(history: list[tuple[int, 
     for at_ns, kind in timed(history):
         account.evict(at_ns - window)
         getattr(account, kind)(at_ns)
+    account.max_silence_ns(0, 10**6)
     account.evict(10**6)
     assert len(account._stretches()) <= 1
     assert not account._silences
+    assert not account._events
 
 
 @pytest.mark.parametrize(("start", "spans", "silences"), [(7, 2, 1), (8, 1, 0), (100, 1, 0)])
 def test_evicting_keeps_what_reaches_into_the_window_and_no_more(start: int, spans: int, silences: int) -> None:
     account = coverage((0, "connected"), (0, "event"), (5, "disconnected"), (6, "connected"), (8, "event"))
+    account.max_silence_ns(0, 8)
     account.evict(start)
     assert (len(account._stretches()), len(account._silences)) == (spans, silences)
+
+
+@pytest.mark.parametrize("asked_every", [1, 7, MOST_EVENTS - 1, MOST_EVENTS, 10 * MOST_EVENTS])
+def test_how_often_silences_are_asked_for_changes_no_answer(asked_every: int) -> None:
+    chance = Random(asked_every)
+    account, events, now = coverage((0, "connected")), [0], 0
+    for turn in range(1, 3 * MOST_EVENTS):
+        now += chance.choice((0, 1, 1, 2, 3, STALE_AFTER + 4))
+        account.event(now)
+        events.append(now)
+        if turn % asked_every == 0 or turn == 3 * MOST_EVENTS - 1:
+            start = max(0, now - 50)
+            marks = [start, *(at_ns for at_ns in events if at_ns >= start), now]
+            assert account.max_silence_ns(start, now) == max(after - before for before, after in pairwise(marks))
 
 
 def test_a_steady_feed_is_held_in_one_stretch() -> None:
     account = coverage((0, "connected"))
     for at_ns in range(0, 100_000, 5):
         account.event(at_ns)
+        assert len(account._events) < MOST_EVENTS
     assert len(account._stretches()) == 1
+    assert account.max_silence_ns(1_000, 100_000) == 5
     assert len(account._silences) == 1
     assert account.covered_ns(0, 100_000) == 100_000
 
