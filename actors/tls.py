@@ -94,23 +94,27 @@ class TlsStream(ReadableStream, trio.abc.Stream):
 
     def _decrypted(self, data: bytes | bytearray) -> bytes:
         """All that can be read once these bytes are there."""
+        records: list[bytes] = []
         if len(data) <= SLICE_BYTES:
-            return self._read(data)
-        return b"".join(self._read(data[at : at + SLICE_BYTES]) for at in range(0, len(data), SLICE_BYTES))
+            self._read_into(records, data)
+        else:
+            for start in range(0, len(data), SLICE_BYTES):
+                self._read_into(records, data[start : start + SLICE_BYTES])
+        return records[0] if len(records) == 1 else b"".join(records)
 
-    def _read(self, data: bytes | bytearray) -> bytes:
-        incoming, read, plain = self._incoming, self._tls.read, b""
+    def _read_into(self, records: list[bytes], data: bytes | bytearray) -> None:
+        incoming, read = self._incoming, self._tls.read
         incoming.write(data)
         try:
             while incoming.pending and not self._over:
-                record = read(RECORD_BYTES)
-                self._over = not record
-                plain += record
+                if record := read(RECORD_BYTES):
+                    records.append(record)
+                else:
+                    self._over = True
         except ssl.SSLWantReadError:
             pass  # the rest of the record is still to come
         except ssl.SSLError as error:
             self._over, self._receive_error, self._send_error = True, error, error
-        return plain
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As of any stream; whoever comes while others send has to wait."""

@@ -157,8 +157,6 @@ class Session:
         self._live = True
         self._live_at = self._pong_at = self._now()
         self._settled.set()
-        if self._leaving:
-            return
         try:
             self._opened()
         except Exception as error:  # noqa: BLE001 - as of `deliver`
