@@ -15,6 +15,7 @@ import trio
 from attrs import define, field, frozen
 from structlog.typing import FilteringBoundLogger
 
+from actors.alarm import Alarm
 from actors.clock import Clock
 from actors.faults import FaultKind
 from actors.reconnect import Listener, Reconnector
@@ -78,6 +79,7 @@ class MarketTools:
     """
 
     clock: Clock
+    alarm: Alarm
     new_pipeline: Callable[[Seat, int], MarketPipeline]
     new_reconnector: Callable[[Seat, Listener], Reconnector]
     refresh: Callable[[str], None]
@@ -230,12 +232,14 @@ class MarketActor:
             self._connect_or_not(nursery, now_ns)
             self._watch_opening(now_ns)
             look_ns = self._look_after_feed(now_ns)
-            with trio.move_on_at(self._clock.trio_time(min(look_ns, self._pipeline.next_deadline()))):
-                await self._bell.wait()
-            if self._bell.is_set():
-                self._bell = trio.Event()
+            self._tools.alarm.ring_at(min(look_ns, self._pipeline.next_deadline()), self._wake)
+            await self._bell.wait()
+            self._bell = trio.Event()
             if self._failure is not None:
                 raise self._failure
+
+    def _wake(self) -> None:
+        self._bell.set()
 
     def _put(self, record: Record) -> None:
         if not self._closed:

@@ -10,6 +10,7 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from actors.aggregator import AggregatorActor, Joined
+from actors.alarm import Alarm
 from actors.archive import Archive
 from actors.cast import Cast
 from actors.child import ChildSpec
@@ -54,7 +55,8 @@ class Engine:
         self.clock = ports.clock or Clock.anchored()
         self._log = log
         self._started_ns = self.clock.now_ns()
-        workshop = Workshop(settings, ports=ports, clock=self.clock, scorers=scorers, log=log)
+        self._alarm = Alarm(self.clock)
+        workshop = Workshop(settings, ports=ports, clock=self.clock, alarm=self._alarm, scorers=scorers, log=log)
         self._stamp = workshop.stamp
         self._signals = Hub[MarketSignals]("signals")
         self._aggregates = Hub[AggregateSignal]("aggregates")
@@ -210,6 +212,7 @@ class Engine:
         """Run until ``aclose``; used by ``open_engine``."""
         try:
             async with trio.open_nursery() as nursery:
+                await nursery.start(self._alarm.run)
                 await nursery.start(self._cast.run)
                 await nursery.start(self._leases.run)
                 await nursery.start(self._supervise, nursery.cancel_scope)

@@ -7,6 +7,7 @@ from functools import partial
 
 from structlog.typing import FilteringBoundLogger
 
+from actors.alarm import Alarm
 from actors.clock import Clock
 from actors.dial import dial, shared_tls_context
 from actors.limiter import ConnectLimiter
@@ -35,6 +36,7 @@ class Workshop:
         *,
         ports: Ports,
         clock: Clock,
+        alarm: Alarm,
         scorers: Mapping[str, ScorerFactory],
         log: FilteringBoundLogger,
     ) -> None:
@@ -42,6 +44,7 @@ class Workshop:
         need_transport(feed.transport)
         self._settings = settings
         self._clock = clock
+        self._alarm = alarm
         self._log = log
         self._preset = choose_preset(settings.scoring, scorers)
         self._new_scorer = partial(build_scorer, self._preset, scorers)
@@ -61,6 +64,7 @@ class Workshop:
         """The tools of every market actor; ``refresh`` has a market's metadata asked for again."""
         return MarketTools(
             clock=self._clock,
+            alarm=self._alarm,
             new_pipeline=self._new_pipeline,
             new_reconnector=self._new_reconnector,
             refresh=refresh,

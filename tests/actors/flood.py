@@ -17,6 +17,7 @@ import structlog
 import trio
 from attrs import define, evolve, field, frozen
 
+from actors.alarm import Alarm
 from actors.clock import Clock
 from actors.market import MarketActor
 from actors.ports import Ports
@@ -109,10 +110,12 @@ async def fairness(flood: Sequence[str], *, seconds: float) -> Fairness:
         settings = Settings(scoring=ScoringSettings(cadence_s=0.25))
         settings = evolve(settings, venue=evolve(settings.venue, websocket_url=f"ws://127.0.0.1:{port}/ws/market"))
         log = structlog.get_logger()
-        workshop = Workshop(settings, ports=Ports(clock=clock), clock=clock, scorers={}, log=log)
+        alarm = Alarm(clock)
+        workshop = Workshop(settings, ports=Ports(clock=clock), clock=clock, alarm=alarm, scorers={}, log=log)
         tools = workshop.tools(taps=Taps(tap), refresh=lambda key: None)
         signals: list[MarketSignals] = []
         async with trio.open_nursery() as nursery:
+            await nursery.start(alarm.run)
             for market, heard in ((MARKET, []), (QUIET, signals)):
                 seat = Seat(
                     evolve(TARGET, key=market.condition_id),

@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
+from actors.alarm import Alarm
 from actors.clock import Clock
 from actors.faults import FaultKind
 from actors.market import (
@@ -83,6 +84,7 @@ class Stage:
         feed: FeedSettings = FEED,
     ) -> None:
         self.clock = Clock.anchored(at(seconds))
+        self.alarm = Alarm(self.clock)
         self.scoring = scoring
         self.signals: list[MarketSignals] = []
         self.tape: list[Record] = []
@@ -100,6 +102,7 @@ class Stage:
         )
         self.tools = MarketTools(
             clock=self.clock,
+            alarm=self.alarm,
             new_pipeline=self.pipeline,
             new_reconnector=self.reconnector,  # type: ignore[arg-type]
             refresh=self.refreshed.append,
@@ -147,6 +150,7 @@ class Stage:
 @asynccontextmanager
 async def playing(stage: Stage) -> AsyncIterator[Stage]:
     async with trio.open_nursery() as nursery:
+        await nursery.start(stage.alarm.run)
         await nursery.start(stage.actor.run)
         yield stage
         nursery.cancel_scope.cancel()

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from trio.testing import MockClock
 
+from actors.alarm import Alarm
 from actors.clock import Clock
 from actors.ports import Ports
 from actors.taps import Taps
@@ -22,7 +23,8 @@ from tests.actors.test_seat import Stage
 
 def workshop(settings: Settings | None = None) -> Workshop:
     clock = Clock.anchored(QUARTER_S * 10**9)
-    return Workshop(settings or Settings(), ports=Ports(), clock=clock, scorers={}, log=structlog.get_logger())
+    log = structlog.get_logger()
+    return Workshop(settings or Settings(), ports=Ports(), clock=clock, alarm=Alarm(clock), scorers={}, log=log)
 
 
 async def test_a_preset_or_option_that_does_not_exist_is_told_at_once(autojump_clock: MockClock) -> None:

@@ -24,12 +24,13 @@ from actors.reconnect import session_limits
 from actors.system import Engine, open_engine
 from actors.taps import Tap
 from actors.websocket import open_session
+from engine.pipeline import first_deadline
 from engine.records import Frame, Record
 from engine.settings import DiscoverySettings, FeedSettings, FollowSettings, Settings, TransportKind, VenueSettings
 from engine.signals import BookState, FeedState
-from engine.units import price_usd
+from engine.units import price_usd, to_ns
 from engine.wire import subscription
-from tests.bench.speed.job import PATIENCE_S, TRADE, Job, Meter, quantiles, tell, watch
+from tests.bench.speed.job import LOOK_S, PATIENCE_S, TRADE, Job, Meter, quantiles, tell, watch
 
 NOWHERE = "http://127.0.0.1:1"
 PING_EVERY_S = 0.3
@@ -87,7 +88,10 @@ async def live_engine(
 
 
 async def throughput(job: Job, transport: str) -> None:
-    """Messages by the engine's own count, which every signal has."""
+    """Messages by the engine's own count, which every signal has: from the signals of one deadline to those of another.
+
+    So what is measured is as long as what is counted, and nobody asks the engine for anything meanwhile.
+    """
     meter = Meter(job)
     trades = _Trades(job) if job.aging else None
     async with trio.open_nursery() as nursery, live_engine(job, transport, tape=trades) as engine:
@@ -96,28 +100,30 @@ async def throughput(job: Job, transport: str) -> None:
         await trio.sleep(job.warm_s)
         await _count(engine, meter)
         meter.begin()
-        await trio.sleep(job.seconds)
+        await trio.sleep(job.seconds - job.cadence_s / 2)
         await _count(engine, meter)
-        health = engine.health()
-        faults = [it.last_fault for it in health.markets if it.last_fault]
-        tell(meter.end(faults=len(faults) or None, bad=_bad(engine, job)))
+        told = meter.end()
+        faults = [it.last_fault for it in engine.health().markets if it.last_fault]
+        tell({**told, "faults": len(faults) or None, "bad": _bad(engine, job)})
 
 
 async def _count(engine: Engine, meter: Meter) -> None:
-    """By asking all markets at once; what that takes falls into the time measured once, as often as it is left out."""
-    asked = [it.condition_id for it in meter.job.markets()]
-    told: dict[str, int] = {}
-
-    async def ask(name: str) -> None:
-        told[name] = (await engine.get_market_score(name)).quality.messages
-
-    async with trio.open_nursery() as nursery:
-        for name in asked:
-            nursery.start_soon(ask, name)
-    if not all(told.values()):
-        tell({"skipped": "a market did not answer within its time"})
-    meter.counts[:] = [told[name] for name in asked]
+    """Just after the next deadline, when every market has spoken."""
+    names = [it.condition_id for it in meter.job.markets()]
+    cadence_ns = to_ns(meter.job.cadence_s)
+    due_ns, give_up = first_deadline(engine.clock.now_ns(), cadence_ns), trio.current_time() + PATIENCE_S
+    await engine.clock.sleep_until(due_ns)
+    while len(reached := _reached(engine, names)) > 1 or min(reached) < due_ns:
+        if trio.current_time() > give_up:
+            tell({"skipped": "a market missed its deadlines"})
+        await trio.sleep(LOOK_S)
+    spoken = [engine.latest(name) for name in names]
+    meter.counts[:] = [0 if it is None else it.quality.messages for it in spoken]
     meter.signals = engine.health().signals
+
+
+def _reached(engine: Engine, names: Sequence[str]) -> set[int]:
+    return {0 if (latest := engine.latest(name)) is None else latest.as_of_ns for name in names}
 
 
 def _bad(engine: Engine, job: Job) -> int | None:
