@@ -148,12 +148,11 @@ class Coverage:
         A break lasts from the end of one stretch to the start of the next, or until now; it counts even if it lasted no
         time, because the socket was another one. Before the first event there is nothing to break.
         """
-        spans = self._stretches()
-        resumed = [span[0] for span in spans[1:]] + [end_ns]
-        return sum(
-            ended_ns < end_ns and max(resumed_ns, ended_ns + 1) > start_ns
-            for (_, ended_ns), resumed_ns in zip(spans, resumed, strict=False)
-        )
+        gaps, ended_ns = 0, end_ns
+        for from_ns, until_ns in self._stretches():
+            gaps += ended_ns < end_ns and max(from_ns, ended_ns + 1) > start_ns
+            ended_ns = until_ns
+        return gaps + (ended_ns < end_ns)
 
     def max_silence_ns(self, start_ns: int, end_ns: int) -> int:
         """The longest part of ``[start_ns, end_ns)`` without an event; ``end_ns`` is not before the last event."""
