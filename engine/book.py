@@ -82,9 +82,6 @@ class _Ladder:
     def walk(self) -> Iterator[Level]:
         return ((price, round(self.sizes[price] * SIZE_SCALE)) for price in reversed(self.prices))
 
-    def depth(self, levels: int) -> float:
-        return sum(map(self.sizes.__getitem__, self.prices[-levels:])) if levels > 0 else 0.0
-
     def pressure(self, within_ticks: int, tick: int, decay: float) -> float:
         """Remembered until something near the touch changes: most changes are of the other side, or farther away."""
         best = self.best
@@ -361,7 +358,13 @@ class Book:
 
     def depth(self, levels: int) -> tuple[float, float]:
         """Shares in the first ``levels`` occupied levels of Up's bids and asks."""
-        return self._up.depth(levels), self._down.depth(levels)
+        if levels <= 0:
+            return 0.0, 0.0
+        up, down = self._up, self._down
+        return (
+            sum(map(up.sizes.__getitem__, up.prices[-levels:])),
+            sum(map(down.sizes.__getitem__, down.prices[-levels:])),
+        )
 
     def pressure(self, within_ticks: int, decay: float) -> tuple[float, float]:
         """``(B, A)`` of signal definitions 2.7: Σ size·exp(−decay·k) over levels up to ``within_ticks`` from the touch.
