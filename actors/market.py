@@ -153,11 +153,9 @@ class MarketActor:
         self._seat.epoch = epoch
         self._hear(Connected(at_ns=self._clock.now_ns(), epoch=epoch))
 
-    def deliver(self, texts: Sequence[str]) -> int:
-        """Keep the messages of one wake-up, in order, to be read soon; answers the time that all of them have."""
-        now_ns = self._clock.now_ns()
-        self._contained(self._keep, texts, now_ns)
-        return now_ns
+    def deliver(self, texts: Sequence[str]) -> None:
+        """Keep the messages of one wake-up, in order and all with the time of now, to be read soon."""
+        self._contained(self._keep, texts)
 
     def disconnected(self, epoch: int, reason: str) -> None:
         """Take in that a socket is gone, or could not be had."""
@@ -183,8 +181,8 @@ class MarketActor:
             self._failure = error
             self._bell.set()
 
-    def _keep(self, texts: Sequence[str], now_ns: int) -> None:
-        tape, unread = self._tools.tape, self._unread
+    def _keep(self, texts: Sequence[str]) -> None:
+        now_ns, tape, unread = self._clock.now_ns(), self._tools.tape, self._unread
         if tape:
             for text in texts:
                 tape(self._seat.target.key, Frame(at_ns=now_ns, text=text))

@@ -32,8 +32,8 @@ class Listener(Protocol):
     def connected(self, epoch: int) -> None:
         """A socket is up and the subscription sent; epochs count sockets."""
 
-    def deliver(self, texts: Sequence[str]) -> object:
-        """Messages that came together, in order; nobody minds the answer."""
+    def deliver(self, texts: Sequence[str]) -> None:
+        """Messages that came together, in order."""
 
     def disconnected(self, epoch: int, reason: str) -> None:
         """The socket is gone, or could not be had; the reason is a kind of fault."""

@@ -24,7 +24,7 @@ from engine.settings import TransportKind
 PING: Final = "PING"
 PONG: Final = "PONG"
 
-Deliver = Callable[[Sequence[str]], object]
+Deliver = Callable[[Sequence[str]], None]
 """Takes a batch of texts, in the order of arrival: at least one, at most ``actors.transport.BATCH_MESSAGES``."""
 
 

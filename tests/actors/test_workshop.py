@@ -52,8 +52,7 @@ class Deaf:
 
     def connected(self, epoch: int) -> None: ...
 
-    def deliver(self, texts: Sequence[str]) -> int:
-        return 0
+    def deliver(self, texts: Sequence[str]) -> None: ...
 
     def disconnected(self, epoch: int, reason: str) -> None: ...
 
