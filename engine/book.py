@@ -17,22 +17,15 @@ from typing import Final
 
 from engine.events import BookSnapshot, Level, LevelChange
 from engine.markets import Market, Outcome, Side
+from engine.mirror import MirrorGuard, Top
 from engine.signals import BookState
 from engine.units import PRICE_SCALE, SIZE_SCALE
-
-MIRROR_SAMPLES: Final = 15
-MIRROR_SAMPLES_NEEDED: Final = 5
-MIRROR_TOLERANCE: Final = 0.05
-"""How far from 1 USDC the median of both tokens' mids together may lie (signal definitions 2.1)."""
 
 MICRO_SHARE: Final = 1 / SIZE_SCALE
 
 MirroredChange = tuple[int, bool, int, float, int, int]
 """Receipt (ns), whether the level is a bid of Up or of Down, its price in ticks, its shares (0: none), and the best
 bids of Up and of Down that were stated with it, in ticks and not crossed."""
-
-Top = tuple[int | None, int | None]
-"""Best bid and best ask in ticks; ``None`` for an empty side."""
 
 
 class _Ladder:
@@ -98,58 +91,6 @@ class _Ladder:
         return self._pressure
 
 
-class _MirrorGuard:
-    """Watches that the two tokens, as the venue states them, are complements: their mids must sum to 1.
-
-    One sample is taken each time both tokens have been restated since the last one, so that a message about one token
-    is never held against an outdated statement about the other for longer than that.
-    """
-
-    __slots__ = ("_half", "_half_of", "_sums", "agreements")
-
-    def __init__(self) -> None:
-        self._half_of: Outcome | None = None
-        self._half = 0
-        self._sums: list[int] = []
-        # How often both tokens were restated at once as exact complements, which nearly every message does: counted
-        # here by whoever takes messages in, and turned into samples once somebody looks.
-        self.agreements = 0
-
-    def state(self, outcome: Outcome, top: Top) -> None:
-        """``top`` is the token's own, unfolded."""
-        self._count_agreements()
-        bid, ask = top
-        if bid is None or ask is None or not 0 < bid < ask < PRICE_SCALE:
-            return
-        if self._half_of is None or self._half_of is outcome:
-            self._half_of, self._half = outcome, bid + ask
-        else:
-            self._sample([self._half + bid + ask])
-            self._half_of = None
-
-    def forget_half(self) -> None:
-        self._half_of = None
-
-    @property
-    def off(self) -> bool:
-        self._count_agreements()
-        count = len(self._sums)
-        if count < MIRROR_SAMPLES_NEEDED:
-            return False
-        ordered = sorted(self._sums)
-        four_mids = ordered[(count - 1) // 2] + ordered[count // 2]
-        nominal = 4 * PRICE_SCALE
-        return abs(four_mids - nominal) > MIRROR_TOLERANCE * nominal
-
-    def _count_agreements(self) -> None:
-        if self.agreements:
-            self._sample([2 * PRICE_SCALE] * min(self.agreements, MIRROR_SAMPLES))
-            self._half_of, self.agreements = None, 0
-
-    def _sample(self, sums: list[int]) -> None:
-        self._sums = [*self._sums, *sums][-MIRROR_SAMPLES:]
-
-
 def _opposite(price: int | None) -> int | None:
     return None if price is None else PRICE_SCALE - price
 
@@ -177,7 +118,7 @@ class Book:
         # The best bids of Up and of Down as stated last: like everything else here, an ask is the other one's bid.
         self._stated_up: int | None = None
         self._stated_down: int | None = None
-        self._mirror = _MirrorGuard()
+        self._mirror = MirrorGuard()
 
     def snapshot(self, event: BookSnapshot, outcome: Outcome) -> None:
         """Replace the whole book by what ``outcome``'s token shows, and take over its tick if it names one.
@@ -298,7 +239,10 @@ class Book:
 
     @property
     def sound(self) -> bool:
-        """Whether the levels may be believed: known, not crossed, and as the top stated last has them."""
+        """Whether the levels may be believed: known, not crossed, and as the top stated last has them.
+
+        At odds with that top for a moment is the order of arrival, for long it is a lost change.
+        """
         up, down = self._up.best, self._down.best
         if not self._synced or self._stated_up != up or self._stated_down != down:
             return False
@@ -328,14 +272,6 @@ class Book:
     def best_ask_size(self) -> int:
         """Micro-shares at the best ask of the levels, 0 when there is none."""
         return self._down.size(self._down.best)
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the levels contradict the top stated last.
-
-        For a moment that is the order of arrival; for long it is a lost delta.
-        """
-        return self._synced and (self._stated_up != self._up.best or self._stated_down != self._down.best)
 
     @property
     def mirror_sum_off(self) -> bool:

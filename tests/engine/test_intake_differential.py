@@ -51,7 +51,7 @@ def known(intake: Intake, now_ns: int) -> dict[str, Any]:
         "silent": intake.silent_since_ns,
         "unclean": intake.unclean_since_ns,
         "market": intake.market,
-        "book": (book.state, book.sound, book.diverged, book.tick, book.quote(), book.mirror_sum_off),
+        "book": (book.state, book.sound, book.tick, book.quote(), book.mirror_sum_off),
         "levels": [book.levels(outcome) for outcome in Outcome],
         "pressure": None if imbalance is None else round(imbalance, 9),
         "coverage": (coverage.state(now_ns), coverage.live_since_ns, coverage.max_silence_ns(now_ns - 10**10, now_ns)),
