@@ -109,7 +109,16 @@ def regimes() -> list[Regime]:
             title=f"{PACE} messages a second, {{}}, TLS",
             scheme="wss",
             rows=(*EVERYBODY, "picows-uvloop"),
+            rounds=5,
             **paced,
+        ),
+        Regime(
+            key="paced-receive-wss-50",
+            title=f"Receiving alone, {PACE} messages a second, {{}}, TLS",
+            scheme="wss",
+            rows=tuple(f"{row}-receive" for row in (OURS, OURS_SANS_IO, DEFAULTS, WEBSOCKETS, PICOWS)),
+            rounds=2,
+            **{**paced, "base": f"{PICOWS}-receive"},
         ),
         Regime(
             key="paced-ws-50",
