@@ -1,7 +1,7 @@
 """Intake: the records of one market turned into the state that is scored.
 
-It owns the book, the trade window, the coverage and the features of one market, and counts what it could not use. It
-knows nothing of deadlines.
+It owns the book, the trade window, the coverage and the features of one market, and counts what it could not use. What
+the features are told is ``engine.featurefeed``'s to say. It knows nothing of deadlines.
 """
 
 from __future__ import annotations
@@ -26,22 +26,16 @@ from engine.events import (
     Trade,
     UnknownEvent,
 )
-from engine.features import Features
+from engine.featurefeed import UNFED, FeatureFeed
 from engine.latebook import MOST_WAITING, LateBook
 from engine.markets import Market, Outcome, Side
 from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
 from engine.signals import BookState
-from engine.units import NS_PER_S, PRICE_SCALE
+from engine.units import PRICE_SCALE
 from engine.window import TradeWindow
 from engine.wire import decode
 
 _BUY = Side.BUY
-
-_UNFED = Features(window_ns=NS_PER_S, tick=100)
-"""What a scorer finds that does without features; nothing ever goes in."""
-
-PRESSURE_TICKS = 5
-PRESSURE_DECAY = 0.5
 
 
 class Intake:
@@ -52,13 +46,11 @@ class Intake:
     """
 
     __slots__ = (
+        "_feed",
         "_heard_both_ns",
         "_heard_ns",
         "_late_book",
-        "_quoted",
         "_unclean_since_ns",
-        "_wants_features",
-        "_wants_pressure",
         "answered",
         "coverage",
         "dropped",
@@ -83,17 +75,14 @@ class Intake:
         self._late_book: LateBook | None = None
         self.trades = TradeWindow()
         self.coverage = Coverage(stale_after_ns=stale_after_ns)
-        self.features = Features(window_ns=window_ns, tick=100) if wants_features else _UNFED
+        self._feed = FeatureFeed(window_ns=window_ns, wants_pressure=wants_pressure) if wants_features else None
+        self.features = UNFED if self._feed is None else self._feed.features
         self.epoch = 0
         self.fault: str | None = None
         self._heard_ns: dict[str, int] = {}
         self._heard_both_ns = 0
         self._unclean_since_ns: int | None = None
-        # The best bids of Up and of Down of the quote that the features had last, if it was from a level change.
-        self._quoted: tuple[int, int] | None = None
         self.messages = self.malformed = self.foreign = self.unknown = self.dropped = 0
-        self._wants_features = wants_features
-        self._wants_pressure = wants_pressure
 
     def apply(self, record: Record) -> None:
         """Take one record in."""
@@ -105,8 +94,8 @@ class Intake:
         """Forget what was received before ``start_ns``."""
         self.trades.evict(start_ns)
         self.coverage.evict(start_ns)
-        if self._wants_features:
-            self.features.evict(start_ns)
+        if self._feed is not None:
+            self._feed.evict(start_ns)
 
     @property
     def book(self) -> Book | None:
@@ -138,7 +127,7 @@ class Intake:
         if market is None:
             return
         if self.market is None or market.asset_ids != self.market.asset_ids:
-            self._late_book = LateBook(market, self.unclean_since_ns, eager=self._wants_features)
+            self._late_book = LateBook(market, self.unclean_since_ns, eager=self._feed is not None)
             self._step_of_price(market.tick)
         elif self.market.winner is not None and market.winner is None:
             market = evolve(market, winner=self.market.winner, closed=True)
@@ -163,17 +152,15 @@ class Intake:
         self._lose_book(record.at_ns)
 
     def _lose_book(self, at_ns: int) -> None:
-        self._quoted = None
-        if self._wants_features:
-            self.features.gap(at_ns)
+        if self._feed is not None:
+            self._feed.gap(at_ns)
         self._unclean_since_ns = at_ns
         if self._late_book is not None:
             self._late_book.lose(at_ns)
 
     def _step_of_price(self, tick: int) -> None:
-        self._quoted = None
-        if self._wants_features:
-            self.features.tick_size(tick)
+        if self._feed is not None:
+            self._feed.tick_size(tick)
 
     def _frame(self, record: Frame) -> None:
         self.frames(record.at_ns, (record.text,))
@@ -245,14 +232,9 @@ class Intake:
         self._heard_both_ns = at_ns
         waiting = late.waiting
         waiting.append((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
-        if self._wants_features:
-            book = late.look()
-            if self._quoted == (up_bid, down_bid) and (price != up_bid if of_up else down.price != down_bid):
-                self.features.again(at_ns)
-                self._keep_pressure(book, at_ns)
-            else:
-                self._keep_features(book, at_ns)
-                self._quoted = up_bid, down_bid
+        if self._feed is not None:
+            beside = price != up_bid if of_up else down.price != down_bid
+            self._feed.moved(late.look(), at_ns, (up_bid, down_bid), beside)
         elif len(waiting) >= MOST_WAITING:
             late.look()
         return True
@@ -268,8 +250,8 @@ class Intake:
         except ValueError:
             return False
         self._heard_ns[message.asset_id] = at_ns
-        if self._wants_features:
-            self._keep_features(late.look(), at_ns)
+        if self._feed is not None:
+            self._feed.moved(late.look(), at_ns)
         return True
 
     def _read_trade(self, message: TradeMessage, at_ns: int) -> bool:
@@ -345,8 +327,8 @@ class Intake:
 
     def _traded(self, event: Trade, outcome: Outcome, at_ns: int) -> None:
         trade = self.trades.add(event, outcome, at_ns)
-        if trade is not None and self._wants_features:
-            self.features.trade(trade)
+        if trade is not None and self._feed is not None:
+            self._feed.trade(trade)
 
     def _resolved(self, event: MarketResolved, at_ns: int) -> bool:
         market = self.market
@@ -367,25 +349,8 @@ class Intake:
     def _book_moved(self, book: Book, at_ns: int) -> None:
         assert self._late_book is not None
         self._late_book.touched(at_ns)
-        if self._wants_features:
-            self._keep_features(book, at_ns)
-
-    def _keep_features(self, book: Book, at_ns: int) -> None:
-        self._quoted = None
-        quote = book.quote()
-        if quote is None:
-            self.features.no_quote(at_ns)
-        else:
-            self.features.quote(at_ns, *quote)
-        self._keep_pressure(book, at_ns)
-
-    def _keep_pressure(self, book: Book, at_ns: int) -> None:
-        if not self._wants_pressure:
-            return
-        if book.state is BookState.CLEAN:
-            self.features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
-        else:
-            self.features.no_pressure(at_ns)
+        if self._feed is not None:
+            self._feed.moved(book, at_ns)
 
 
 _RECORDS: Mapping[type, Callable[[Intake, Any], None]] = {

@@ -85,6 +85,17 @@ def test_of_what_one_token_stated_alone_the_latest_is_held_against_the_other() -
     assert not guard.off
 
 
+def test_a_statement_is_half_of_one_sample_only() -> None:
+    guard = MirrorGuard()
+    for _ in range(4):
+        pair(guard, 9000, 9000)
+    for _ in range(10):
+        guard.state(DOWN, (9000, 9100))
+    assert not guard.off
+    guard.state(UP, (9000, 9100))
+    assert guard.off
+
+
 def test_a_forgotten_half_is_half_of_no_sample() -> None:
     guard = MirrorGuard()
     for outcome in (UP, DOWN) * 10:
@@ -99,6 +110,15 @@ def test_forgetting_a_half_spares_whole_samples() -> None:
         pair(guard, 9000, 9000)
         guard.forget_half()
     assert guard.off
+
+
+def test_agreements_that_were_only_counted_so_far_count_at_a_look() -> None:
+    guard = MirrorGuard()
+    for _ in range(5):
+        pair(guard, 9000, 9000)
+    for agreements, off in ((4, True), (1, True), (1, False)):
+        guard.agreements += agreements
+        assert guard.off is off
 
 
 @given(st.lists(st.sampled_from(["pair", "half", "agree", "gap", "look"]), max_size=30), st.integers(1, 20))
@@ -118,3 +138,9 @@ def test_agreements_counted_at_once_are_samples_like_all_others(script: list[str
             for _ in range(count):
                 pair(one_by_one, 4800, 5100)
         assert kind != "look" or at_once.off == one_by_one.off
+    # Each sample that is held decides at some time while others take its place.
+    for excess in (700,) * 16 + (0,) * 16:
+        for guard in (at_once, one_by_one):
+            guard.state(DOWN, (4900, 5000))
+            guard.state(UP, (5000 + excess, 5100 + excess))
+        assert at_once.off == one_by_one.off

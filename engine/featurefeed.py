@@ -1,0 +1,81 @@
+"""What the features are told of one market: its quote, the pressure of its book and its trades, as each comes.
+
+The book is asked anew whenever it moved, except where that would say nothing new: nine level changes of ten lie beside
+the touch and leave the quote as it was.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.book import Book
+from engine.features import Features
+from engine.signals import BookState
+from engine.units import NS_PER_S
+from engine.window import WindowTrade
+
+UNFED: Final = Features(window_ns=NS_PER_S, tick=100)
+"""What a scorer finds that does without features; nothing ever goes in."""
+
+PRESSURE_TICKS: Final = 5
+"""So far from the touch, in steps of the market's tick, levels press on the price (signal definitions 2.7)."""
+
+PRESSURE_DECAY: Final = 0.5
+"""How fast the weight of a level fades by step (signal definitions 2.7)."""
+
+
+class FeatureFeed:
+    """Keeps ``features``, of a window of ``window_ns``, up with one market.
+
+    ``wants_pressure`` keeps the book imbalance among them, which costs time at every move of the book. Times are epoch
+    nanoseconds that never run backwards.
+    """
+
+    __slots__ = ("_quoted", "_wants_pressure", "features")
+
+    def __init__(self, *, window_ns: int, wants_pressure: bool) -> None:
+        self.features = Features(window_ns=window_ns, tick=100)
+        self._wants_pressure = wants_pressure
+        # The best bids of Up and of Down of the quote that the features had last, if it was from a level change.
+        self._quoted: tuple[int, int] | None = None
+
+    def moved(self, book: Book, at_ns: int, stated: tuple[int, int] | None = None, beside: bool = False) -> None:
+        """Take over the quote of a book that something was said of, and the pressure if it is wanted.
+
+        Of a level change, ``stated`` are the best bids of Up and of Down that came with it, in ticks and not crossed,
+        and ``beside`` is whether it was of another level than the best one of its side.
+        """
+        features = self.features
+        if beside and stated == self._quoted:
+            features.again(at_ns)
+        else:
+            self._quoted = stated
+            quote = book.quote()
+            if quote is None:
+                features.no_quote(at_ns)
+            else:
+                features.quote(at_ns, *quote)
+        if not self._wants_pressure:
+            return
+        if book.state is BookState.CLEAN:
+            features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
+        else:
+            features.no_pressure(at_ns)
+
+    def trade(self, trade: WindowTrade) -> None:
+        """A trade that the window took in."""
+        self.features.trade(trade)
+
+    def gap(self, at_ns: int) -> None:
+        """The book is lost: what comes is not compared with what was."""
+        self._quoted = None
+        self.features.gap(at_ns)
+
+    def tick_size(self, tick: int) -> None:
+        """The market's price step became ``tick``, in ticks."""
+        self._quoted = None
+        self.features.tick_size(tick)
+
+    def evict(self, start_ns: int) -> None:
+        """Forget what was received before ``start_ns``."""
+        self.features.evict(start_ns)
