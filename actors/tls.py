@@ -13,9 +13,6 @@ import trio
 
 from actors.readable import PIECE_BYTES, ReadableStream, as_readable
 
-RECORD_BYTES: Final = 16 * 1024
-"""Most plaintext bytes in one record (RFC 8446, 5.1)."""
-
 SLICE_BYTES: Final = 4 * 1024
 """Most bytes given to OpenSSL in one go: its buffer grows with them and never shrinks, for each connection."""
 
@@ -103,11 +100,12 @@ class TlsStream(ReadableStream, trio.abc.Stream):
         return records[0] if len(records) == 1 else b"".join(records)
 
     def _read_into(self, records: list[bytes], data: bytes | bytearray) -> None:
-        incoming, read = self._incoming, self._tls.read
+        incoming, tls = self._incoming, self._tls
         incoming.write(data)
         try:
-            while incoming.pending and not self._over:
-                if record := read(RECORD_BYTES):
+            # No more is asked for than there may be: what is cut short after it was made leaves holes in the memory.
+            while not self._over and (size := incoming.pending or tls.pending()):
+                if record := tls.read(size):
                     records.append(record)
                 else:
                     self._over = True

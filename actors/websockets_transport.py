@@ -134,6 +134,8 @@ class WebsocketsTransport:
                     await self._write(protocol.data_to_send())
                     if self._over:
                         return
+                del frames, texts
+            data = None  # nothing is held on to while nothing comes
             await source.readable()
             data = source.receive_nowait()
             self.received += len(data or b"")

@@ -11,10 +11,13 @@ import trustme
 from trio.testing import MockClock, lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 
 from actors.readable import PIECE_BYTES
-from actors.tls import RECORD_BYTES, TlsStream
+from actors.tls import TlsStream
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 HOST = "feed.example"
+
+RECORD_BYTES = 16 * 1024
+"""Most plaintext bytes in one record (RFC 8446, 5.1)."""
 
 
 @pytest.fixture(scope="module")
