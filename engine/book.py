@@ -11,9 +11,11 @@ Prices and sizes are integer ticks and micro-shares; reads are in Up's prices un
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import exp
 from typing import Final
+
+from msgspec import Struct
 
 from engine.events import BookSnapshot, Level, LevelChange
 from engine.markets import Market, Outcome, Side
@@ -23,9 +25,21 @@ from engine.units import PRICE_SCALE, SIZE_SCALE
 
 MICRO_SHARE: Final = 1 / SIZE_SCALE
 
-MirroredChange = tuple[int, bool, int, float, int, int]
-"""Receipt (ns), whether the level is a bid of Up or of Down, its price in ticks, its shares (0: none), and the best
-bids of Up and of Down that were stated with it, in ticks and not crossed."""
+
+class MirroredChange(Struct, gc=False):
+    """A message in which both tokens' entries name one level alike.
+
+    Receipt in epoch ns; whether the level is a bid of Up or of Down; its price in ticks and its shares, 0 for none; and
+    the best bids of Up and of Down that were stated with it, in ticks and not crossed. One waits for every message: the
+    garbage collector would look at tuples again and again, and the more markets, the more of them.
+    """
+
+    at_ns: int
+    of_up: bool
+    price: int
+    shares: float
+    up_bid: int
+    down_bid: int
 
 
 class _Ladder:
@@ -175,24 +189,22 @@ class Book:
             _best_bids(said, stated[said]) if stated else (self._up.best, self._down.best)
         )
 
-    def set_levels(self, changes: Iterable[MirroredChange], unsound_since_ns: int | None) -> int | None:
+    def set_levels(self, changes: Sequence[MirroredChange], unsound_since_ns: int | None) -> int | None:
         """Apply messages in each of which both tokens' entries name one level alike, as ``change`` would each of them.
 
         The answer is since when the book is not ``sound``, ``None`` if it is; ``unsound_since_ns`` is the same before.
         """
         up, down, synced = self._up, self._down, self._synced
-        count = 0
-        for at_ns, of_up, price, shares, up_bid, down_bid in changes:
-            count += 1
+        for change in changes:
             if synced:
-                (up if of_up else down).put(price, shares)
-            if synced and up_bid == up.best and down_bid == down.best:
+                (up if change.of_up else down).put(change.price, change.shares)
+            if synced and change.up_bid == up.best and change.down_bid == down.best:
                 unsound_since_ns = None
             elif unsound_since_ns is None:
-                unsound_since_ns = at_ns
-        if count:
-            self._stated_up, self._stated_down = up_bid, down_bid
-            self._mirror.agreements += count
+                unsound_since_ns = change.at_ns
+        if changes:
+            self._stated_up, self._stated_down = changes[-1].up_bid, changes[-1].down_bid
+            self._mirror.agreements += len(changes)
         return unsound_since_ns
 
     def agreed(self, times: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.book import Book
+from engine.book import Book, MirroredChange
 from engine.busy import CHANGE_END, SHORT, BookMessage, TradeMessage, decode_change, read
 from engine.coverage import Coverage
 from engine.errors import WireError
@@ -231,7 +231,7 @@ class Intake:
         of_up = up.side is _BUY
         self._heard_both_ns = at_ns
         waiting = late.waiting
-        waiting.append((at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
+        waiting.append(MirroredChange(at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
         if self._feed is not None:
             beside = price != up_bid if of_up else down.price != down_bid
             self._feed.moved(late.look(), at_ns, (up_bid, down_bid), beside)

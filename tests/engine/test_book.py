@@ -291,7 +291,7 @@ class Mirrored:
     def at_once(self, at_ns: int) -> MirroredChange:
         of_up, (bid, ask) = self.side is Side.BUY, self.top
         price = self.price if of_up else PRICE_SCALE - self.price
-        return at_ns, of_up, price, self.size / SIZE_SCALE, bid, PRICE_SCALE - ask
+        return MirroredChange(at_ns, of_up, price, self.size / SIZE_SCALE, bid, PRICE_SCALE - ask)
 
 
 Said = Step | list[Mirrored]
@@ -454,7 +454,7 @@ def test_a_change_at_the_edge_of_what_presses_is_noticed(price: int, size: int) 
 )
 def test_sizes_are_whole_micro_shares_to_the_very_edges(shares: float, units: int | None, of_up: bool) -> None:
     book = synced([(4800, 5)], [(5200, 5)])
-    book.set_levels([(1, of_up, 4800, shares, 4800, 4800)], None)
+    book.set_levels([MirroredChange(1, of_up, 4800, shares, 4800, 4800)], None)
     outcome = UP if of_up else DOWN
     assert book.levels(outcome)[0] == (((4800, units),) if units else ())
     assert (book.best_bid_size if of_up else book.best_ask_size) == (units or 0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.book import Book
+from engine.book import Book, MirroredChange
 from engine.featurefeed import UNFED, FeatureFeed
 from engine.markets import Market, Outcome, Side
 from engine.units import NS_PER_MS, NS_PER_S, SIZE_SCALE
@@ -41,7 +41,7 @@ class Bench:
         self, second: int, price: int, shares: float, *, of_up: bool = True, stated: tuple[int, int] = (4800, 5000)
     ) -> None:
         at_ns = second * NS_PER_S
-        self.book.set_levels([(at_ns, of_up, price, shares, *stated)], None)
+        self.book.set_levels([MirroredChange(at_ns, of_up, price, shares, *stated)], None)
         self.feed.moved(self.book, at_ns, stated, price != stated[0 if of_up else 1])
 
     def gap(self, second: int) -> None:
@@ -73,7 +73,7 @@ class PlainBench(Bench):
         self, second: int, price: int, shares: float, *, of_up: bool = True, stated: tuple[int, int] = (4800, 5000)
     ) -> None:
         at_ns = second * NS_PER_S
-        self.book.set_levels([(at_ns, of_up, price, shares, *stated)], None)
+        self.book.set_levels([MirroredChange(at_ns, of_up, price, shares, *stated)], None)
         self.feed.moved(self.book, at_ns)
 
 

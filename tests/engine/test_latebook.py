@@ -36,7 +36,7 @@ def show(late: LateBook, at_ns: int, outcome: Outcome, shown: str) -> None:
 
 
 def bid(at_ns: int, price: int, shares: float, up_bid: int = 5000, down_bid: int = 4900) -> MirroredChange:
-    return at_ns, True, price, shares, up_bid, down_bid
+    return MirroredChange(at_ns, True, price, shares, up_bid, down_bid)
 
 
 BIDS, ASKS = {5000: "10", 4900: "20"}, {5100: "30", 5200: "40"}
