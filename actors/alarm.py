@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from heapq import heappop, heappush
+from itertools import count
 
 import trio
 
@@ -23,22 +24,22 @@ class Alarm:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._times: list[int] = []
-        self._rings: dict[int, dict[Ring, None]] = {}
+        self._bells: list[tuple[int, int, Ring]] = []
+        self._numbers = count()
+        # When each is to be rung next; of its bells that are not for that time nothing becomes.
+        self._next_ns: dict[Ring, int] = {}
         self._sooner = trio.Event()
 
-    def ring_at(self, at_ns: int, ring: Ring) -> None:
-        """Have `ring` called once at `at_ns`, at once if that is past; the same for the same time is called once.
+    def ring_by(self, at_ns: int, ring: Ring) -> None:
+        """Have `ring` called once, at `at_ns` or when it is to be rung sooner anyway; at once if that is past.
 
-        It cannot be taken back: whoever is rung looks what is due.
+        Whoever is rung looks what is due and asks again: so one that asks often has no more than one call to come.
         """
-        rings = self._rings.get(at_ns)
-        if rings is not None:
-            rings[ring] = None
+        if self._next_ns.get(ring, math.inf) <= at_ns:
             return
-        self._rings[at_ns] = {ring: None}
-        heappush(self._times, at_ns)
-        if self._times[0] == at_ns:
+        self._next_ns[ring] = at_ns
+        heappush(self._bells, (at_ns, next(self._numbers), ring))
+        if self._bells[0][0] == at_ns:
             self._sooner.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -47,10 +48,12 @@ class Alarm:
         while True:
             self._sooner = trio.Event()
             self._ring_due(self._clock.now_ns())
-            with trio.move_on_at(self._clock.trio_time(self._times[0]) if self._times else math.inf):
+            with trio.move_on_at(self._clock.trio_time(self._bells[0][0]) if self._bells else math.inf):
                 await self._sooner.wait()
 
     def _ring_due(self, now_ns: int) -> None:
-        while self._times and self._times[0] <= now_ns:
-            for ring in self._rings.pop(heappop(self._times)):
+        while self._bells and self._bells[0][0] <= now_ns:
+            at_ns, _, ring = heappop(self._bells)
+            if self._next_ns.get(ring) == at_ns:
+                del self._next_ns[ring]
                 ring()

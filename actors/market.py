@@ -230,7 +230,7 @@ class MarketActor:
             self._connect_or_not(nursery, now_ns)
             self._watch_opening(now_ns)
             look_ns = self._look_after_feed(now_ns)
-            self._tools.alarm.ring_at(min(look_ns, self._pipeline.next_deadline()), self._wake)
+            self._tools.alarm.ring_by(min(look_ns, self._pipeline.next_deadline()), self._wake)
             await self._bell.wait()
             self._bell = trio.Event()
             if self._failure is not None:

@@ -130,7 +130,7 @@ class Session:
         return self
 
     def _raise_bug(self) -> None:
-        """A bug of `deliver` is raised even if the block never asked how the session ended."""
+        """A bug of `deliver` or `opened` is raised even if the block never asked how the session ended."""
         if self._end is not None and not isinstance(self._end, FeedFault):
             raise self._end
 

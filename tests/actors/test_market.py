@@ -640,6 +640,23 @@ async def test_a_short_patience_makes_no_hot_loop(autojump_clock: trio.testing.M
     assert looks < 100
 
 
+async def test_a_crowd_that_asked_once_leaves_no_looks_behind(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(MarketPipeline, "silent_since_ns", property(lambda _: looks.append(trio.current_time())))
+    async with playing(Stage(scoring=ScoringSettings(cadence_s=600.0))) as stage:
+        stage.actor.learn(MARKET)
+        for _ in range(100):
+            await trio.sleep(0.01)
+            stage.actor.ask(Ask())
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(looks) > 100
+        looks.clear()
+        await trio.sleep(100 * FEED.resync_s)
+    assert 0 < len(looks) <= 101, "one every resync_s"
+
+
 async def test_a_book_that_stays_away_calls_for_a_new_socket(autojump_clock: trio.testing.MockClock) -> None:
     async with playing(Stage()) as stage:
         stage.actor.learn(MARKET)
