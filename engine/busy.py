@@ -30,7 +30,7 @@ from engine.shapes import (
 )
 from engine.units import MAX_SHARES, PRICE_SCALE, PRICE_TABLE, SIZE_SCALE
 
-CHANGE_END: Final = '"event_type":"price_change"}'
+_CHANGE_END: Final = '"event_type":"price_change"}'
 _BOOK_END: Final = '"event_type":"book"}'
 _TRADE_NEAR_END: Final = '"event_type":"last_trade_price","transaction_hash":"0x'
 _TRADE_PLACE: Final = slice(-len(_TRADE_NEAR_END) - 64 - len('"}'), -64 - len('"}'))
@@ -42,6 +42,9 @@ _LONGEST_LEVEL: Final = 96
 
 SHORT: Final = MAX_TEXT_BYTES // 4
 """Characters of a frame in which no text can be too long, whatever the characters."""
+
+CHANGE_LETTER: Final = _CHANGE_END[-4]
+"""What is fourth from the end of a level change, and of nothing else that comes often: the first thing to look at."""
 
 
 def _texts_of(table: Mapping[str, int]) -> Any:
@@ -91,7 +94,7 @@ class ChangeMessage(Struct, gc=False, forbid_unknown_fields=True):
     market: str
     price_changes: list[ChangeRow]
     timestamp: str
-    event_type: str
+    event_type: Literal["price_change"]
 
     def event(self) -> PriceChange:
         """The message as a value. Raises ``ValueError`` for an id that is none."""
@@ -215,7 +218,7 @@ def _last(levels: Raw, read: Callable[[bytes], Any]) -> Level | None:
 
 
 decode_change: Final = Decoder(ChangeMessage, strict=False).decode
-"""The level change of a frame that ends so and is short; raises ``ValueError`` or ``RecursionError`` if it is none."""
+"""The level change of a short frame; raises ``ValueError`` or ``RecursionError`` for one that is none."""
 
 _read_book: Final = Decoder(BookMessage, strict=False).decode
 _read_trade: Final = Decoder(TradeMessage, strict=False).decode
@@ -243,7 +246,7 @@ def _book_of(text: str) -> BookMessage | None:
 def read(text: str) -> BusyMessage | None:
     """The message of a frame of one of these types exactly as documented today, ``None`` for any other frame."""
     try:
-        if text.endswith(CHANGE_END):
+        if text.endswith(_CHANGE_END):
             return decode_change(text) if len(text) <= SHORT else None
         if text.endswith(_BOOK_END):
             return _book_of(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.book import Book
+from engine.book import Book, MirroredChange
 from engine.features import Features
 from engine.signals import BookState
 from engine.units import NS_PER_S
@@ -39,28 +39,34 @@ class FeatureFeed:
         # The best bids of Up and of Down of the quote that the features had last, if it was from a level change.
         self._quoted: tuple[int, int] | None = None
 
-    def moved(self, book: Book, at_ns: int, stated: tuple[int, int] | None = None, beside: bool = False) -> None:
-        """Take over the quote of a book that something was said of, and the pressure if it is wanted.
-
-        Of a level change, ``stated`` are the best bids of Up and of Down that came with it, in ticks and not crossed,
-        and ``beside`` is whether it was of another level than the best one of its side.
-        """
-        features = self.features
+    def changed(self, book: Book, change: MirroredChange) -> None:
+        """Take over the quote of a book after a level change, and the pressure if it is wanted."""
+        stated = change.up_bid, change.down_bid
+        beside = change.price != (change.up_bid if change.of_up else change.down_bid)
         if beside and stated == self._quoted:
-            features.again(at_ns)
+            self.features.again(change.at_ns)
+            self._press(book, change.at_ns)
         else:
+            self.moved(book, change.at_ns)
             self._quoted = stated
-            quote = book.quote()
-            if quote is None:
-                features.no_quote(at_ns)
-            else:
-                features.quote(at_ns, *quote)
+
+    def moved(self, book: Book, at_ns: int) -> None:
+        """The same of a book that anything else was said of."""
+        self._quoted = None
+        quote = book.quote()
+        if quote is None:
+            self.features.no_quote(at_ns)
+        else:
+            self.features.quote(at_ns, *quote)
+        self._press(book, at_ns)
+
+    def _press(self, book: Book, at_ns: int) -> None:
         if not self._wants_pressure:
             return
         if book.state is BookState.CLEAN:
-            features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
+            self.features.pressure(at_ns, *book.pressure(PRESSURE_TICKS, PRESSURE_DECAY))
         else:
-            features.no_pressure(at_ns)
+            self.features.no_pressure(at_ns)
 
     def trade(self, trade: WindowTrade) -> None:
         """A trade that the window took in."""

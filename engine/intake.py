@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import evolve
 
-from engine.book import Book, MirroredChange
-from engine.busy import CHANGE_END, SHORT, BookMessage, TradeMessage, decode_change, read
+from engine.book import Book
+from engine.busy import CHANGE_LETTER, SHORT, BookMessage, TradeMessage, read
 from engine.coverage import Coverage
 from engine.errors import WireError
 from engine.events import (
@@ -27,15 +27,12 @@ from engine.events import (
     UnknownEvent,
 )
 from engine.featurefeed import UNFED, FeatureFeed
-from engine.latebook import MOST_WAITING, LateBook
-from engine.markets import Market, Outcome, Side
+from engine.latebook import LateBook
+from engine.markets import Market, Outcome
 from engine.records import Connected, Disconnected, Frame, LookupFailed, MarketUpdated, Record
 from engine.signals import BookState
-from engine.units import PRICE_SCALE
 from engine.window import TradeWindow
 from engine.wire import decode
-
-_BUY = Side.BUY
 
 
 class Intake:
@@ -168,13 +165,18 @@ class Intake:
     def frames(self, at_ns: int, texts: Sequence[str]) -> None:
         """Take texts of the venue in, in order, that were received at one time."""
         self.messages += len(texts)
-        heard = False
+        late, feed, heard = self._late_book, self._feed, False
         for text in texts:
-            # Nine messages of ten end so: they are not asked what else they might be.
-            if text.endswith(CHANGE_END) and len(text) <= SHORT:
-                heard |= self._both_changed(text, at_ns) or self._patient(text, at_ns)
-            else:
+            # Nine messages of ten are level changes: they are not asked what else they might be.
+            if not 3 < len(text) <= SHORT or text[-4] != CHANGE_LETTER:
                 heard |= self._other(text, at_ns)
+            elif late is not None and (change := late.change(at_ns, text)) is not None:
+                heard = True
+                self._heard_both_ns = at_ns
+                if feed is not None:
+                    feed.changed(late.look(), change)
+            else:
+                heard |= self._patient(text, at_ns)
         if heard:
             self.coverage.event(at_ns)
 
@@ -198,46 +200,6 @@ class Intake:
         for event in events:
             heard |= _EVENTS[type(event)](self, event, at_ns)
         return heard
-
-    def _both_changed(self, text: str, at_ns: int) -> bool:
-        """Take in what nine messages of ten are, and say whether this is one.
-
-        One level of our book and its top, as both tokens show them; nothing is done with any other message.
-        """
-        try:
-            message = decode_change(text)
-        except (ValueError, RecursionError):
-            return False
-        market, late, rows = self.market, self._late_book, message.price_changes
-        if market is None or late is None or message.market != market.condition_id or len(rows) != 2:
-            return False
-        up, down = rows
-        if up.asset_id != market.up_asset_id:
-            up, down = down, up
-        up_bid, down_bid, price = up.best_bid, down.best_bid, up.price
-        if (
-            up.asset_id != market.up_asset_id
-            or down.asset_id != market.down_asset_id
-            or price + down.price != PRICE_SCALE
-            or up.size != down.size
-            or up.side is down.side
-            or up_bid + down.best_ask != PRICE_SCALE
-            or down_bid + up.best_ask != PRICE_SCALE
-            or not up_bid
-            or not down_bid
-            or up_bid + down_bid >= PRICE_SCALE
-        ):
-            return False
-        of_up = up.side is _BUY
-        self._heard_both_ns = at_ns
-        waiting = late.waiting
-        waiting.append(MirroredChange(at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid))
-        if self._feed is not None:
-            beside = price != up_bid if of_up else down.price != down_bid
-            self._feed.moved(late.look(), at_ns, (up_bid, down_bid), beside)
-        elif len(waiting) >= MOST_WAITING:
-            late.look()
-        return True
 
     def _showed(self, message: BookMessage, text: str, at_ns: int) -> bool:
         """Take a snapshot of our book in; nothing is done with any other."""

@@ -1,8 +1,9 @@
 """A market's book that reads what came when somebody looks, and not before.
 
 The venue says everything twice and most things again: both tokens show each change, after a trade comes the book of
-either, and every snapshot overtakes what came before it. So level changes wait, and a snapshot's levels stay unread but
-for the best ones, which are judged at once. Whatever is overtaken before anybody looks is never read at all.
+either, and every snapshot overtakes what came before it. So level changes wait once they are decoded, and a snapshot's
+levels stay unread but for the best ones, which are judged at once. Whatever is overtaken before anybody looks never
+reaches the book.
 
 Who looks when changes nothing that anybody ever sees: the state is a function of what came. So a snapshot whose deeper
 levels turn out malformed is not counted, since it might have been overtaken unread; it leaves no book until the next.
@@ -13,34 +14,82 @@ from __future__ import annotations
 from typing import Final
 
 from engine.book import Book, MirroredChange, ladders_of
-from engine.busy import BookMessage
+from engine.busy import BookMessage, decode_change
 from engine.errors import WireError
 from engine.events import BookSnapshot
-from engine.markets import Market, Outcome
+from engine.markets import Market, Outcome, Side
 from engine.units import PRICE_SCALE
 from engine.wire import decode
 
 MOST_WAITING: Final = 1024
-"""From so many level changes on they should be looked at, lest they fill the memory."""
+"""So many level changes wait at most, lest they fill the memory."""
+
+_BUY: Final = Side.BUY
 
 
 class LateBook:
     """The book of ``market``, unsound since ``at_ns``. An ``eager`` one reads at once, for those who always look.
 
-    ``waiting`` are the level changes that came since the last look: whoever takes messages in appends to it. Times are
-    epoch nanoseconds that never run backwards.
+    Times are epoch nanoseconds that never run backwards.
     """
 
-    __slots__ = ("_book", "_eager", "_last", "_unread", "_unsound_since_ns", "waiting")
+    __slots__ = (
+        "_book",
+        "_condition_id",
+        "_down_asset_id",
+        "_eager",
+        "_last",
+        "_unread",
+        "_unsound_since_ns",
+        "_up_asset_id",
+        "_waiting",
+    )
 
     def __init__(self, market: Market, at_ns: int | None, *, eager: bool = False) -> None:
         self._book = Book(market)
+        # Every message is held against these: so they lie where everything else is that it touches.
+        self._condition_id = market.condition_id
+        self._up_asset_id, self._down_asset_id = market.up_asset_id, market.down_asset_id
         self._eager = eager
         self._unsound_since_ns = at_ns
-        self.waiting: list[MirroredChange] = []
+        # The level changes that came since the last look.
+        self._waiting: list[MirroredChange] = []
         self._unread: tuple[int, Outcome, BookMessage, str] | None = None
         # Of an eager book the snapshot that was read last, as long as nothing else was heard of it.
         self._last: BookMessage | None = None
+
+    def change(self, at_ns: int, text: str) -> MirroredChange | None:
+        """Take in what nine messages of ten are: one level of this book and its top, as both tokens show them.
+
+        ``text`` is short and ends as level changes do. The answer is what was kept of it; ``None`` for any other text,
+        and then nothing was done.
+        """
+        try:
+            message = decode_change(text)
+            up, down = message.price_changes
+        except (ValueError, RecursionError):
+            return None
+        if up.asset_id != self._up_asset_id:
+            up, down = down, up
+        price, up_bid, up_ask, down_bid = up.price, up.best_bid, up.best_ask, down.best_bid
+        if (
+            up.asset_id != self._up_asset_id
+            or down.asset_id != self._down_asset_id
+            or message.market != self._condition_id
+            or price + down.price != PRICE_SCALE
+            or up_bid + down.best_ask != PRICE_SCALE
+            or up_ask + down_bid != PRICE_SCALE
+            or not 0 < up_bid < up_ask < PRICE_SCALE
+            or up.size != down.size
+            or up.side is down.side
+        ):
+            return None
+        of_up, waiting = up.side is _BUY, self._waiting
+        change = MirroredChange(at_ns, of_up, price if of_up else down.price, up.size, up_bid, down_bid)
+        waiting.append(change)
+        if len(waiting) >= MOST_WAITING:
+            self.look()
+        return change
 
     def snapshot(self, at_ns: int, outcome: Outcome, message: BookMessage, text: str) -> None:
         """Take in a token's book, and the text that it was read from.
@@ -53,9 +102,9 @@ class LateBook:
             self._judge(at_ns, sound=False)
         else:
             self._unsound_since_ns = None
-        if self.waiting:
-            self._book.agreed(len(self.waiting))
-            self.waiting.clear()
+        if self._waiting:
+            self._book.agreed(len(self._waiting))
+            self._waiting.clear()
             self._last = None
         self._book.compare(outcome, None if bid is None else bid[0], None if opposite is None else opposite[0])
         last = self._last
@@ -73,9 +122,9 @@ class LateBook:
         """The book as it is now."""
         if self._unread is not None:
             self._read(*self._unread)
-        if self.waiting:
-            self._unsound_since_ns = self._book.set_levels(self.waiting, self._unsound_since_ns)
-            self.waiting.clear()
+        if self._waiting:
+            self._unsound_since_ns = self._book.set_levels(self._waiting, self._unsound_since_ns)
+            self._waiting.clear()
             self._last = None
         return self._book
 
@@ -86,7 +135,7 @@ class LateBook:
 
     def lose(self, at_ns: int) -> None:
         """Forget all that was said of levels and tops, read or not."""
-        self.waiting.clear()
+        self._waiting.clear()
         self._unread = self._last = None
         self._book.invalidate()
         self._unsound_since_ns = at_ns

@@ -20,6 +20,8 @@ MIRROR_SAMPLES_NEEDED: Final = 5
 MIRROR_TOLERANCE: Final = 0.05
 """How far from 1 USDC the median of both tokens' mids together may lie (signal definitions 2.1)."""
 
+_AGREEMENTS: Final = (2 * PRICE_SCALE,) * MIRROR_SAMPLES
+
 Top = tuple[int | None, int | None]
 """Best bid and best ask in ticks; ``None`` for an empty side."""
 
@@ -51,7 +53,7 @@ class MirrorGuard:
         if self._half_of is None or self._half_of is outcome:
             self._half_of, self._half = outcome, bid + ask
         else:
-            self._sample([self._half + bid + ask])
+            self._sample(self._half + bid + ask)
             self._half_of = None
 
     def forget_half(self) -> None:
@@ -72,8 +74,8 @@ class MirrorGuard:
 
     def _count_agreements(self) -> None:
         if self.agreements:
-            self._sample([2 * PRICE_SCALE] * min(self.agreements, MIRROR_SAMPLES))
+            self._sample(*_AGREEMENTS[: self.agreements])
             self._half_of, self.agreements = None, 0
 
-    def _sample(self, sums: list[int]) -> None:
+    def _sample(self, *sums: int) -> None:
         self._sums = [*self._sums, *sums][-MIRROR_SAMPLES:]

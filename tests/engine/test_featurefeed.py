@@ -41,8 +41,9 @@ class Bench:
         self, second: int, price: int, shares: float, *, of_up: bool = True, stated: tuple[int, int] = (4800, 5000)
     ) -> None:
         at_ns = second * NS_PER_S
-        self.book.set_levels([MirroredChange(at_ns, of_up, price, shares, *stated)], None)
-        self.feed.moved(self.book, at_ns, stated, price != stated[0 if of_up else 1])
+        change = MirroredChange(at_ns, of_up, price, shares, *stated)
+        self.book.set_levels([change], None)
+        self.feed.changed(self.book, change)
 
     def gap(self, second: int) -> None:
         self.book.invalidate()

@@ -510,6 +510,7 @@ ELSEWHERE = "0x" + "cd" * 32
         pytest.param(level("0.49", "7", market="0xg"), 0, 1, id="no market"),
         pytest.param(level("0.49", "-7"), 0, 1, id="a change to less than nothing"),
         pytest.param(terse(trade("0.5", "0", tx="0x" + "1" * 64)), 0, 1, id="a trade of nothing"),
+        pytest.param(level("0.49", "7").replace("5f" * 20, "5f" * 4000), 0, 1, id="a change with too long a text"),
         pytest.param(level("0.49", "7")[:-1], 0, 1, id="a message without its end"),
     ],
 )
