@@ -5,7 +5,7 @@ reader runs in the session's own task, collects what it has understood, and hand
 The parts relied upon: ``_reader_task``, ``_handle_accept_connection_event`` and ``_handle_message_event``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, Final, NoReturn, cast
 
@@ -13,7 +13,8 @@ import h11
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, BytesMessage, TextMessage
+from wsproto.connection import Connection
+from wsproto.events import AcceptConnection, BytesMessage, Event, TextMessage
 from wsproto.utilities import ProtocolError
 
 from actors.dial import Address
@@ -34,17 +35,51 @@ _PEER_FAULTS: Final = (
 )
 
 
+class _Protocol(WSConnection):
+    """A client's protocol that can forget how it was upgraded to, which is half of its memory."""
+
+    def __init__(self) -> None:
+        super().__init__(ConnectionType.CLIENT)
+        self._upgraded: Connection | None = None
+
+    def forget_upgrade(self) -> None:
+        """To be called once, when there is a connection."""
+        self._upgraded = self.connection
+        del self.handshake
+
+    def events(self) -> Generator[Event, None, None]:
+        """As of any connection."""
+        return super().events() if self._upgraded is None else self._upgraded.events()
+
+
 class TrioWebsocketTransport(WebSocketConnection):
     """A client's connection, made as ``wrap_client_stream`` makes one but for its reader."""
+
+    # Together with the library's they would be too many for the compact form that Python has for attributes.
+    __slots__ = (
+        "_closing",
+        "_first_frame",
+        "_guard",
+        "_live",
+        "_meter",
+        "_opened",
+        "_parts",
+        "_protocol",
+        "_take",
+        "_texts",
+        "_upgraded",
+        "binary_ignored",
+    )
 
     def __init__(
         self, stream: trio.abc.Stream, address: Address, user_agent: str, *, message_bytes: int, message_frames: int
     ) -> None:
         self._meter = FrameMeter(message_bytes=message_bytes, message_frames=message_frames)
         self._guard = GuardedStream(stream, self._meter, self._before_more)
+        self._protocol = _Protocol()
         super().__init__(
             cast(Any, self._guard),  # annotated for sockets, documented and built for any stream
-            WSConnection(ConnectionType.CLIENT),
+            self._protocol,
             host=address.host_header,
             path=address.resource,
             client_extra_headers=[(b"User-Agent", user_agent.encode("ascii"))],
@@ -102,6 +137,7 @@ class TrioWebsocketTransport(WebSocketConnection):
 
     async def _handle_accept_connection_event(self, event: AcceptConnection) -> None:
         await super()._handle_accept_connection_event(event)
+        self._protocol.forget_upgrade()
         self._upgraded = True
         # A peer that cannot be told may have said why: that comes with the next event.
         with suppress(ConnectionClosed):
