@@ -25,22 +25,31 @@ class Clock:
     the system's wall clock do not reach it, and a trio MockClock drives it. One instance per engine.
     """
 
-    def __init__(self, *, wall_ns: int, trio_time: float) -> None:
-        """Declare that the trio clock showed `trio_time` (seconds) at the moment `wall_ns` (ns since the epoch)."""
+    def __init__(
+        self, *, wall_ns: int, trio_time: float, current_time: Callable[[], float] = trio.current_time
+    ) -> None:
+        """Declare that the trio clock showed `trio_time` (seconds) at the moment `wall_ns` (ns since the epoch).
+
+        `current_time` reads the trio clock.
+        """
         self._wall_ns = wall_ns
         self._origin = trio_time
+        self._current_time = current_time
 
     @classmethod
     def anchored(cls, wall_ns: int | None = None) -> Self:
         """Anchor the timeline here and now; `wall_ns` stands in for the system's wall clock when given.
 
-        Raises RuntimeError outside of `trio.run`.
+        The clock is read directly, for every message is stamped: so it is for the present `trio.run` alone. Raises
+        RuntimeError outside of one.
         """
-        return cls(wall_ns=time.time_ns() if wall_ns is None else wall_ns, trio_time=trio.current_time())
+        current_time = trio.lowlevel.current_clock().current_time
+        wall_ns = time.time_ns() if wall_ns is None else wall_ns
+        return cls(wall_ns=wall_ns, trio_time=current_time(), current_time=current_time)
 
     def now_ns(self) -> int:
         """Nanoseconds since the epoch; never decreases, and equal trio times give equal answers."""
-        return self._ns_at(trio.current_time())
+        return self._ns_at(self._current_time())
 
     def trio_time(self, at_ns: int) -> float:
         """The trio clock value (seconds) at which `now_ns()` reaches `at_ns`; never one at which it has not yet."""

@@ -102,13 +102,17 @@ class TlsStream(ReadableStream, trio.abc.Stream):
     def _read_into(self, records: list[bytes], data: bytes | bytearray) -> None:
         incoming, tls = self._incoming, self._tls
         incoming.write(data)
+        size = 0 if self._over else incoming.pending
         try:
             # No more is asked for than there may be: what is cut short after it was made leaves holes in the memory.
-            while not self._over and (size := incoming.pending or tls.pending()):
-                if record := tls.read(size):
-                    records.append(record)
-                else:
+            while size:
+                record = tls.read(size)
+                if not record:
                     self._over = True
+                    return
+                records.append(record)
+                # Of a record that was shorter than that, nothing is left.
+                size = incoming.pending or (tls.pending() if len(record) == size else 0)
         except ssl.SSLWantReadError:
             pass  # the rest of the record is still to come
         except ssl.SSLError as error:

@@ -5,7 +5,7 @@ The one module that imports websockets, which only the extra of that name brings
 
 from collections.abc import Callable, Sequence
 from logging import Logger, getLogger
-from typing import Final, NoReturn, cast
+from typing import Final, NoReturn
 
 import trio
 from websockets.client import ClientProtocol
@@ -122,7 +122,7 @@ class WebsocketsTransport:
                     protocol.receive_data(data)
                 else:
                     protocol.receive_eof()
-                frames = cast("list[Frame]", protocol.events_received())
+                frames: list[Frame] = protocol.events_received()  # type: ignore[assignment] # the reply is behind us
                 texts = self._texts_in(frames)
                 self.began = self._beginning(texts) if protocol.reader.buffer or self._unfinished else None
                 if len(texts) > BATCH_MESSAGES:
