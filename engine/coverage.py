@@ -63,7 +63,9 @@ _CONNECTED_STATES: Final = frozenset({FeedState.SUBSCRIBED, FeedState.LIVE})
 
 
 def _overlap(start_ns: int, end_ns: int, from_ns: int, until_ns: int) -> int:
-    return max(0, min(end_ns, until_ns) - max(start_ns, from_ns))
+    first_ns = from_ns if from_ns > start_ns else start_ns
+    last_ns = until_ns if until_ns < end_ns else end_ns
+    return last_ns - first_ns if last_ns > first_ns else 0
 
 
 class Coverage:
@@ -160,7 +162,7 @@ class Coverage:
         last_ns = start_ns if self.last_event_ns is None else self.last_event_ns
         longest = end_ns - max(last_ns, start_ns)
         for silence_ns, until_ns in self._silences:
-            longest = max(longest, _overlap(start_ns, end_ns, until_ns - silence_ns, until_ns))
+            longest = max(longest, min(silence_ns, until_ns - start_ns))
             if until_ns - silence_ns >= start_ns:
                 break
         return longest
@@ -194,6 +196,8 @@ class Coverage:
 
     def _judge_silences(self) -> None:
         """Take the events since the last time into account."""
+        if not self._events:
+            return
         longest_ns, judged = 0, []
         for until_ns, from_ns in pairwise(chain(reversed(self._events), (self._judged_ns,))):
             if until_ns - from_ns > longest_ns:
@@ -203,9 +207,8 @@ class Coverage:
         while silences and silences[-1][0] <= longest_ns:
             silences.pop()
         silences += reversed(judged)
-        if self._events:
-            self._judged_ns = self._events[-1]
-            self._events.clear()
+        self._judged_ns = self._events[-1]
+        self._events.clear()
 
     def _stretches(self) -> list[tuple[int, int]]:
         """Start and end of every unbroken stretch, oldest first, the one that goes on included."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from attrs import asdict
 
+from engine.book import Book
 from engine.errors import RecordError
 from engine.features import MarketView
 from engine.intake import Intake
@@ -169,10 +170,10 @@ class MarketPipeline:
         ``as_of_ns`` must not lie before the last record or after the next deadline.
         """
         start_ns, coverage = self._move_window(as_of_ns)
-        market = self.intake.market
+        market, book = self.intake.market, self.intake.book
         phase = phase_of(self.target, market, as_of_ns)
         feed_state = self.intake.coverage.state(as_of_ns)
-        refusal = self._refusal(as_of_ns, coverage, phase, feed_state)
+        refusal = self._refusal(as_of_ns, coverage, phase, feed_state, book)
         scores = NOTHING if refusal is not None else self._scorer(self._view(start_ns, as_of_ns, coverage))
         return _signal(
             self.target,
@@ -183,7 +184,7 @@ class MarketPipeline:
             verdict=refusal or (self._classify(scores), None),
             window=self._window(start_ns, as_of_ns, coverage, scores),
             quality=self._quality(start_ns, as_of_ns, _of_feed(phase, feed_state)),
-            quote=self._quote(as_of_ns, live=feed_state is FeedState.LIVE),
+            quote=self._quote(as_of_ns, book if feed_state is FeedState.LIVE else None),
             stamp=self.stamp,
         )
 
@@ -224,7 +225,7 @@ class MarketPipeline:
         )
 
     def _refusal(
-        self, as_of_ns: int, coverage: float, phase: MarketPhase, feed_state: FeedState
+        self, as_of_ns: int, coverage: float, phase: MarketPhase, feed_state: FeedState, book: Book | None
     ) -> tuple[SignalType, str] | None:
         """Why there is nothing to score, by the first line that holds; ``None`` when there is."""
         intake = self.intake
@@ -236,7 +237,7 @@ class MarketPipeline:
             return SignalType.MARKET_UNAVAILABLE, intake.fault or "connecting"
         if coverage <= 0.0:
             return SignalType.MARKET_UNAVAILABLE, "no_data"
-        if intake.book is not None and intake.book.mirror_sum_off:
+        if book is not None and book.mirror_sum_off:
             return SignalType.MARKET_UNAVAILABLE, "not_complements"
         return None
 
@@ -289,10 +290,9 @@ class MarketPipeline:
         """How the feed stands; closed once the market is."""
         return _of_feed(phase_of(self.target, self.intake.market, now_ns), self.intake.coverage.state(now_ns))
 
-    def _quote(self, as_of_ns: int, *, live: bool) -> Quote:
-        book = self.intake.book
+    def _quote(self, as_of_ns: int, book: Book | None) -> Quote:
         left_s = _seconds_to_close(self.target, self.intake.market, as_of_ns)
-        if book is None or not live or book.state in (BookState.UNSYNCED, BookState.CROSSED):
+        if book is None or book.state in (BookState.UNSYNCED, BookState.CROSSED):
             return Quote(seconds_to_close=left_s)
         bid, ask = book.best_bid, book.best_ask
         return Quote(

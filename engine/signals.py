@@ -5,11 +5,11 @@ Absent and zero are different values all the way to the sink: an absent componen
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
 from attrs import Attribute, field, frozen
-from attrs.validators import ge, le
 
 from engine.botrecord import (
     MOMENTUM_DIRECTION,
@@ -27,10 +27,22 @@ MAX_OUTSIDE_WEIGHT = 1e6
 """How much more than the markets' side an outside score may weigh."""
 
 
+def _within(low: float, high: float) -> Callable[[object, Attribute[float], float], None]:
+    # One call and not the three that attrs' own validators would be: every signal has several such fields.
+    def check(_: object, attribute: Attribute[float], value: float) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"{attribute.name!r} must lie in {low:g}..{high:g}: {value}")
+
+    return check
+
+
+_score = _within(-1.0, 1.0)
+_share = _within(0.0, 1.0)
+
+
 def _component(_: object, attribute: Attribute[float | None], value: float | None) -> None:
-    # Written out: there are four of them in every signal.
     if value is not None and not -1.0 <= value <= 1.0:
-        raise ValueError(f"{attribute.name!r} must lie in -1..+1: {value}")
+        raise ValueError(f"{attribute.name!r} must lie in -1..1: {value}")
 
 
 class SignalType(StrEnum):
@@ -172,9 +184,9 @@ class MarketSignals(BotReadable):
     yes_asset_id: str | None
     no_asset_id: str | None
     phase: MarketPhase
-    score: float = field(validator=[ge(-1.0), le(1.0)])
-    confidence: float = field(validator=[ge(0.0), le(1.0)])
-    confidence_seed: float = field(validator=[ge(0.0), le(1.0)])
+    score: float = field(validator=_score)
+    confidence: float = field(validator=_share)
+    confidence_seed: float = field(validator=_share)
     signal_type: SignalType
     reason: str | None
     components: Components
@@ -222,9 +234,9 @@ class OutsideScore:
     """
 
     name: str
-    score: float = field(validator=[ge(-1.0), le(1.0)])
-    confidence: float = field(default=1.0, validator=[ge(0.0), le(1.0)])
-    weight: float = field(default=1.0, validator=[ge(0.0), le(MAX_OUTSIDE_WEIGHT)])
+    score: float = field(validator=_score)
+    confidence: float = field(default=1.0, validator=_share)
+    weight: float = field(default=1.0, validator=_within(0.0, MAX_OUTSIDE_WEIGHT))
     at_ns: int = 0
 
 

@@ -20,28 +20,32 @@ LIQUID_TRADES: Final = 10
 """Below this many trades the verdict says so."""
 
 
+_LIQUIDITIES: Final = {True: "", False: "LOW_LIQUIDITY_"}
+_DIRECTIONS: Final = {+1: "BULLISH", -1: "BEARISH", 0: "NEUTRAL"}
+
+_VERDICTS: Final = {
+    (liquid, strength, sign): SignalType(f"{prefix}{strength}_{direction}")
+    for liquid, prefix in _LIQUIDITIES.items()
+    for strength in ("STRONG", "WEAK", "CONFLICTED")
+    for sign, direction in _DIRECTIONS.items()
+}
+
+
 def classify(score: float, confidence: float, trades: int, momentum: float | None, flow: float | None) -> SignalType:
     """``[LOW_LIQUIDITY_]`` + strength + direction of a score −1..+1 with its confidence 0..1.
 
     ``trades`` counts the window's trades of both tokens. A component that is absent (``None``) never conflicts.
     """
-    prefix = "LOW_LIQUIDITY_" if trades < LIQUID_TRADES else ""
-    return SignalType(f"{prefix}{_strength(confidence, momentum, flow)}_{_direction(score)}")
-
-
-def _direction(score: float) -> str:
-    rows = ((score > NEUTRAL_BAND, "BULLISH"), (score < -NEUTRAL_BAND, "BEARISH"))
-    return next((word for holds, word in rows if holds), "NEUTRAL")
+    return _VERDICTS[trades >= LIQUID_TRADES, _strength(confidence, momentum, flow), _sign(score)]
 
 
 def _strength(confidence: float, momentum: float | None, flow: float | None) -> str:
-    rows = (
-        (confidence >= STRONG_CONFIDENCE, "STRONG"),
-        (confidence < WEAK_CONFIDENCE and _sign(momentum) * _sign(flow) < 0, "CONFLICTED"),
-    )
-    return next((word for holds, word in rows if holds), "WEAK")
+    if confidence >= STRONG_CONFIDENCE:
+        return "STRONG"
+    if confidence < WEAK_CONFIDENCE and momentum is not None and flow is not None:
+        return "CONFLICTED" if _sign(momentum) * _sign(flow) < 0 else "WEAK"
+    return "WEAK"
 
 
-def _sign(component: float | None) -> int:
-    value = 0.0 if component is None else component
+def _sign(value: float) -> int:
     return (value > NEUTRAL_BAND) - (value < -NEUTRAL_BAND)
