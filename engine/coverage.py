@@ -63,8 +63,9 @@ _CONNECTED_STATES: Final = frozenset({FeedState.SUBSCRIBED, FeedState.LIVE})
 
 
 def _overlap(start_ns: int, end_ns: int, from_ns: int, until_ns: int) -> int:
-    first_ns = from_ns if from_ns > start_ns else start_ns
-    last_ns = until_ns if until_ns < end_ns else end_ns
+    # Builtins would cost several times as much.
+    first_ns = from_ns if from_ns > start_ns else start_ns  # noqa: FURB136
+    last_ns = until_ns if until_ns < end_ns else end_ns  # noqa: FURB136
     return last_ns - first_ns if last_ns > first_ns else 0
 
 
