@@ -106,6 +106,7 @@ class MarketActor:
         self._reconnector = tools.new_reconnector(seat, self)
         self._followed_ns = seat.occupy(self._clock.now_ns())
         self._pipeline = tools.new_pipeline(seat, self._followed_ns)
+        self._nursery: trio.Nursery | None = None  # there only while its own task can take turns
         self._connection: trio.CancelScope | None = None
         self._subscribed: tuple[str, ...] = ()
         self._may_resync_ns = 0
@@ -219,25 +220,39 @@ class MarketActor:
             self._leave()
 
     async def _own(self, nursery: trio.Nursery) -> None:
-        """Do what is due, and wait for the next deadline or the bell, until the end of the market."""
-        while True:
-            now_ns = self._clock.now_ns()
-            self._digest()
-            if self._pipeline.ended:
-                return
-            self._emit(self._pipeline.advance(now_ns))
-            self._answer(now_ns)
-            self._connect_or_not(nursery, now_ns)
-            self._watch_opening(now_ns)
-            look_ns = self._look_after_feed(now_ns)
-            self._tools.alarm.ring_by(min(look_ns, self._pipeline.next_deadline()), self._wake)
-            await self._bell.wait()
-            self._bell = trio.Event()
-            if self._failure is not None:
-                raise self._failure
+        """Do what is due whenever the bell rings, until the end of the market.
 
-    def _wake(self) -> None:
-        self._bell.set()
+        For what is due later the alarm rings: that is done without waking this task, which is most of what it costs.
+        """
+        self._nursery = nursery
+        try:
+            while True:
+                self._turn(nursery)
+                if self._pipeline.ended:
+                    return
+                await self._bell.wait()
+                self._bell = trio.Event()
+                if self._failure is not None:
+                    raise self._failure
+        finally:
+            self._nursery = None
+
+    def _rung(self) -> None:
+        if self._nursery is not None:
+            self._contained(self._turn, self._nursery)
+
+    def _turn(self, nursery: trio.Nursery) -> None:
+        """Take in what waits, do what is due, and ask the alarm to ring when something will be."""
+        now_ns = self._clock.now_ns()
+        self._digest()
+        if self._pipeline.ended:
+            return
+        self._emit(self._pipeline.advance(now_ns))
+        self._answer(now_ns)
+        self._connect_or_not(nursery, now_ns)
+        self._watch_opening(now_ns)
+        look_ns = self._look_after_feed(now_ns)
+        self._tools.alarm.ring_by(min(look_ns, self._pipeline.next_deadline()), self._rung)
 
     def _put(self, record: Record) -> None:
         if not self._closed:

@@ -287,6 +287,25 @@ async def test_stop_emits_what_is_due_and_ends(autojump_clock: trio.testing.Mock
     assert isinstance(stage.tape[-1], Unfollowed)
 
 
+async def test_a_cancelled_actor_says_nothing_while_its_connection_takes_leave(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow_to_leave(connection: FakeConnection, market: Market, first_epoch: int) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.sleep(12)
+
+    monkeypatch.setattr(FakeConnection, "run", slow_to_leave)
+    async with playing(Stage()) as stage:
+        stage.actor.learn(MARKET)
+        await trio.sleep(6)
+    assert trio.current_time() == 18
+    assert stage.due() == [5]
+    assert stage.seat.left_ns == at(18)
+
+
 async def test_what_arrives_with_the_end_or_after_it_is_no_crash(autojump_clock: trio.testing.MockClock) -> None:
     async with playing(Stage()) as stage:
         stage.actor.learn(MARKET)
