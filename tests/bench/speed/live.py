@@ -109,7 +109,7 @@ def regimes() -> list[Regime]:
             title=f"{PACE} messages a second, {{}}, TLS",
             scheme="wss",
             rows=(*EVERYBODY, "picows-uvloop"),
-            rounds=5,
+            rounds=7,
             **paced,
         ),
         Regime(

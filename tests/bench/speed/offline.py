@@ -155,7 +155,7 @@ PEERS: Final[Mapping[str, tuple[str, ...]]] = {NAUTILUS: (), "nautilus, and quot
 """Rows of nautilus.py, and its arguments."""
 
 BURST: Final = 16
-"""Messages of one market at once in the second order: far fewer than a saturated socket brings."""
+"""Messages of one market at once in the second order: half of what a market actor lets wait before it reads."""
 
 BURST_ROWS: Final = (
     "json.loads",
