@@ -6,7 +6,7 @@ HTTPS clients are: WebSocket has a Close frame of its own.
 """
 
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from typing import Final
 
 import trio
@@ -91,32 +91,25 @@ class TlsStream(ReadableStream, trio.abc.Stream):
 
     def _decrypted(self, data: bytes | bytearray) -> bytes:
         """All that can be read once these bytes are there."""
-        records: list[bytes] = []
-        if len(data) <= SLICE_BYTES:
-            self._read_into(records, data)
-        else:
-            for start in range(0, len(data), SLICE_BYTES):
-                self._read_into(records, data[start : start + SLICE_BYTES])
+        incoming, tls, records = self._incoming, self._tls, list[bytes]()
+        for piece in (data,) if len(data) <= SLICE_BYTES else _slices(data):
+            incoming.write(piece)
+            size = 0 if self._over else incoming.pending
+            try:
+                # No more is asked for than there may be: what is made and then cut short leaves holes in the memory.
+                while size:
+                    record = tls.read(size)
+                    if not record:
+                        self._over = True
+                        break
+                    records.append(record)
+                    # Of a record that was shorter than that, nothing is left.
+                    size = incoming.pending or (tls.pending() if len(record) == size else 0)
+            except ssl.SSLWantReadError:
+                pass  # the rest of the record is still to come
+            except ssl.SSLError as error:
+                self._over, self._receive_error, self._send_error = True, error, error
         return records[0] if len(records) == 1 else b"".join(records)
-
-    def _read_into(self, records: list[bytes], data: bytes | bytearray) -> None:
-        incoming, tls = self._incoming, self._tls
-        incoming.write(data)
-        size = 0 if self._over else incoming.pending
-        try:
-            # No more is asked for than there may be: what is cut short after it was made leaves holes in the memory.
-            while size:
-                record = tls.read(size)
-                if not record:
-                    self._over = True
-                    return
-                records.append(record)
-                # Of a record that was shorter than that, nothing is left.
-                size = incoming.pending or (tls.pending() if len(record) == size else 0)
-        except ssl.SSLWantReadError:
-            pass  # the rest of the record is still to come
-        except ssl.SSLError as error:
-            self._over, self._receive_error, self._send_error = True, error, error
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """As of any stream; whoever comes while others send has to wait."""
@@ -142,6 +135,10 @@ class TlsStream(ReadableStream, trio.abc.Stream):
     async def aclose(self) -> None:
         """Closes the transport."""
         await self._transport.aclose()
+
+
+def _slices(data: bytes | bytearray) -> Iterator[bytes | bytearray]:
+    return (data[start : start + SLICE_BYTES] for start in range(0, len(data), SLICE_BYTES))
 
 
 def _raise_broken(error: BaseException | None) -> None:
