@@ -156,7 +156,16 @@ class MarketActor:
 
     def deliver(self, texts: Sequence[str]) -> None:
         """Keep the messages of one wake-up, in order and all with the time of now, to be read soon."""
-        self._contained(self._keep, texts)
+        now_ns = self._clock.now_ns()
+        if self._inbox or self._tools.tape:
+            self._contained(self._show, now_ns, texts)
+        unread = self._unread
+        unread.append((now_ns, texts))
+        self._unread_characters += sum(map(len, texts))
+        if len(unread) >= UNREAD_WAKE_UPS or self._unread_characters > UNREAD_CHARACTERS:
+            self._contained(self._read)
+        if self._opening_ns is not None and now_ns >= self._opening_ns:
+            self._contained(self._watch_opening, now_ns)
 
     def disconnected(self, epoch: int, reason: str) -> None:
         """Take in that a socket is gone, or could not be had."""
@@ -182,23 +191,16 @@ class MarketActor:
             self._failure = error
             self._bell.set()
 
-    def _keep(self, texts: Sequence[str]) -> None:
-        now_ns, tape, unread = self._clock.now_ns(), self._tools.tape, self._unread
-        if tape:
+    def _show(self, at_ns: int, texts: Sequence[str]) -> None:
+        """Show messages to whoever looks on."""
+        if tape := self._tools.tape:
             for text in texts:
-                tape(self._seat.target.key, Frame(at_ns=now_ns, text=text))
-        unread.append((now_ns, texts))
-        self._unread_characters += sum(map(len, texts))
-        if len(unread) >= UNREAD_WAKE_UPS or self._unread_characters > UNREAD_CHARACTERS:
-            self._read()
-        if self._opening_ns is not None and now_ns >= self._opening_ns:
-            self._read()
-            self._watch_opening(now_ns)
+                tape(self._seat.target.key, Frame(at_ns=at_ns, text=text))
 
     def _read(self) -> None:
-        """Take in the messages that wait."""
+        """Take in the messages that wait; what comes after the end is dropped."""
         unread, self._unread, self._unread_characters = self._unread, [], 0
-        for at_ns, texts in unread:
+        for at_ns, texts in () if self._pipeline.ended else unread:
             if signals := self._pipeline.frames(at_ns, texts):
                 self._emit(signals)
 
@@ -329,8 +331,12 @@ class MarketActor:
 
     def _watch_opening(self, now_ns: int) -> None:
         """Measure, once, how long after its opening the market was first heard live."""
-        start_ns, coverage = self._opening_ns, self._pipeline.intake.coverage
-        if start_ns is None or now_ns < start_ns or coverage.state(now_ns) is not FeedState.LIVE:
+        start_ns = self._opening_ns
+        if start_ns is None or now_ns < start_ns:
+            return
+        self._read()
+        coverage = self._pipeline.intake.coverage
+        if coverage.state(now_ns) is not FeedState.LIVE:
             return
         if coverage.live_since_ns is not None:
             self._opening_ns = None
