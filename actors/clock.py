@@ -49,8 +49,7 @@ class Clock:
 
     def now_ns(self) -> int:
         """Nanoseconds since the epoch; never decreases, and equal trio times give equal answers."""
-        # As `_ns_at` has it, written out: every message is stamped.
-        return self._wall_ns + round((self._current_time() - self._origin) * NS_PER_S)
+        return self._ns_at(self._current_time())
 
     def trio_time(self, at_ns: int) -> float:
         """The trio clock value (seconds) at which `now_ns()` reaches `at_ns`; never one at which it has not yet."""

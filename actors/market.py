@@ -224,7 +224,7 @@ class MarketActor:
     async def _own(self, nursery: trio.Nursery) -> None:
         """Do what is due whenever the bell rings, until the end of the market.
 
-        For what is due later the alarm rings: that is done without waking this task, which is most of what it costs.
+        For what is due later the alarm rings, and that is done without waking this task.
         """
         self._nursery = nursery
         try:

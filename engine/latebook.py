@@ -61,8 +61,8 @@ class LateBook:
     def change(self, at_ns: int, text: str) -> MirroredChange | None:
         """Take in what nine messages of ten are: one level of this book and its top, as both tokens show them.
 
-        ``text`` is short and ends as level changes do. The answer is what was kept of it; ``None`` for any other text,
-        and then nothing was done.
+        ``text`` is no longer than ``busy.SHORT``. The answer is what was kept of it; ``None`` for any other text, and
+        then nothing was done.
         """
         try:
             message = decode_change(text)
